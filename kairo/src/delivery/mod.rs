@@ -1,0 +1,90 @@
+//! The contract of deliveries: a subscription's durable place, its failures, its dead letters, and
+//! events that are not due yet.
+//!
+//! All of it changes through [`Store::commit`](crate::store::Store::commit); these traits read it.
+
+pub mod checkpoint;
+pub mod letter;
+
+use uuid::Uuid;
+
+pub use self::{
+    checkpoint::{Checkpoint, Claim, Claimed, Parked, ParkedState, Progress, SubscriptionRow},
+    letter::{DeadLetter, FailedAttempt, LetterChange, LetterFilter, LetterState, Reason},
+};
+use crate::{
+    clock::Timestamp,
+    error::Result,
+    event::record::EventData,
+    store::{BoxFuture, Store},
+};
+
+/// The durable places of subscriptions.
+///
+/// # Laws
+/// - `a_claim_starts_where_the_last_one_stopped`: claiming returns what progress was last
+///   committed: the checkpoint, the parked rows, and the letters that are being replayed or hold
+///   their key.
+/// - `a_new_subscription_starts_where_it_asks`: behind the log's last event, or at its first.
+/// - `an_old_claim_is_fenced`: after another claim, progress under the old one fails with
+///   [`Error::Fenced`](crate::Error::Fenced) and changes nothing.
+/// - `an_unreleased_claim_is_unclean`: the next claim says so.
+/// - `a_renamed_subscription_keeps_its_place`
+/// - `removing_a_subscription_removes_its_rows_and_letters_stay`
+pub trait Deliveries: Store {
+    /// Takes a subscription over, making it first where it is new. Whoever held it is fenced off.
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed>>;
+
+    /// Gives a claim back, so that the next one is known to follow a clean stop. A claim that has
+    /// been lost in the meantime is no error.
+    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result>;
+
+    /// All subscriptions that the store knows, by name.
+    fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>>;
+
+    /// Deletes a subscription's place and parked rows; its dead letters stay. Whether there was
+    /// one.
+    fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>>;
+}
+
+/// The dead letters of a store.
+///
+/// # Laws
+/// - `letters_are_listed_oldest_first`, by the time of death and then by id; filters narrow them.
+/// - `a_letter_keeps_its_bytes`
+/// - `a_change_of_a_missing_letter_is_not_found`: and nothing of its unit takes effect.
+/// - `a_change_in_the_wrong_state_is_refused`
+pub trait DeadLetters: Store {
+    /// The letters that pass the filter, oldest first.
+    fn letters(&self, filter: LetterFilter) -> BoxFuture<'_, Result<Vec<DeadLetter>>>;
+
+    /// One letter.
+    fn letter(&self, id: Uuid) -> BoxFuture<'_, Result<Option<DeadLetter>>>;
+}
+
+/// Events that are not due yet.
+///
+/// # Laws
+/// - `due_events_come_in_due_order`: ties in the order in which they were scheduled.
+/// - `taking_a_missing_event_is_not_found`: two who take the same event cannot both succeed.
+pub trait Timetable: Store {
+    /// Events that are due at `now`, in due order, at most `limit` of them.
+    fn due(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<Scheduled>>>;
+
+    /// When the next event is due.
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>>>;
+}
+
+/// An event with the time at which it enters the log.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// When it is due.
+    pub due: Timestamp,
+    /// The event, with its final id.
+    pub event: EventData,
+}
+
+/// Everything that the engine needs of a store.
+pub trait Backend: Store + Deliveries + DeadLetters + Timetable {}
+
+impl<T: Store + Deliveries + DeadLetters + Timetable> Backend for T {}

@@ -1,0 +1,206 @@
+//! What the infrastructure can do to a caller, in one type.
+//!
+//! A handler's own failure is a [`Failure`](crate::Failure), and a mistake in an item is a compile
+//! error; everything else that can go wrong is an [`Error`].
+
+use std::{error::Error as StdError, fmt};
+
+use crate::store::Version;
+
+/// Any error that can be sent between threads.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What Kairo's own functions return.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong outside a handler.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name, URL, option or other value has a form that is not allowed.
+    #[error("{what} `{value}` is not valid: {allowed}")]
+    Invalid {
+        /// What kind of value it is, such as `event name`.
+        what: &'static str,
+        /// The value as it was given.
+        value: String,
+        /// What is allowed instead.
+        allowed: String,
+    },
+    /// What is linked and configured cannot be wired together; everything that is wrong is listed.
+    #[error("{0}")]
+    Wiring(WiringError),
+    /// An append expected its stream at another version.
+    #[error("stream `{stream}` is at version {actual}, expected {expected}")]
+    Conflict {
+        /// The stream that was appended to.
+        stream: String,
+        /// What the caller expected.
+        expected: Version,
+        /// The version of the stream's last event; 0 when it has none.
+        actual: u64,
+    },
+    /// A payload is larger than the store accepts.
+    #[error("the payload of event `{event}` has {bytes} bytes; the limit is {limit}")]
+    PayloadTooLarge {
+        /// The event's name.
+        event: String,
+        /// The size of the encoded payload, in bytes.
+        bytes: usize,
+        /// The largest size that is accepted, in bytes.
+        limit: usize,
+    },
+    /// A value cannot be written as JSON.
+    #[error("event `{event}` cannot be encoded: {source}")]
+    Encode {
+        /// The event's name.
+        event: String,
+        /// What the serializer said.
+        source: serde_json::Error,
+    },
+    /// A stored or handed-in payload does not have the shape of its type.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Nothing has this name or id.
+    #[error("there is no {what} `{value}`")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// The name or id that was given.
+        value: String,
+    },
+    /// A verb does not fit the state that its object is in.
+    #[error("{0}")]
+    WrongState(String),
+    /// A call was made where it can never work.
+    #[error("{0}")]
+    Misuse(&'static str),
+    /// Another owner has taken over, so this one may not record anything any more.
+    #[error("subscription `{subscription}` has been taken over by another owner")]
+    Fenced {
+        /// The subscription that was lost.
+        subscription: String,
+    },
+    /// The store is full: nothing was written, and the call can be repeated once there is space.
+    #[error("the store `{store}` is full: nothing was written; free some space and try again")]
+    Full {
+        /// The store's URL, without secrets.
+        store: String,
+    },
+    /// The store's file belongs to a running process.
+    #[error("the store `{store}` is in use by another process{}", owner.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    InUse {
+        /// The store's URL.
+        store: String,
+        /// The process that holds it, where it is known.
+        owner: Option<u32>,
+    },
+    /// The store's schema is newer than this binary knows.
+    #[error(
+        "the store `{store}` has schema version {found}, but this binary knows versions up to {known}: use a newer binary"
+    )]
+    NewerSchema {
+        /// The store's URL.
+        store: String,
+        /// The schema version that was found.
+        found: u32,
+        /// The newest schema version that this binary knows.
+        known: u32,
+    },
+    /// The store's file holds something else.
+    #[error("`{store}` is not a Kairo store: {reason}")]
+    Foreign {
+        /// The store's URL.
+        store: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The store failed.
+    #[error("{action} failed: {source}")]
+    Store {
+        /// What was being done, such as ``appending to `shop.db` ``.
+        action: String,
+        /// What the driver said.
+        source: BoxError,
+    },
+    /// The bus has been shut down.
+    #[error("the bus has been shut down")]
+    Closed,
+}
+
+impl Error {
+    /// An [`Error::Invalid`].
+    pub(crate) fn invalid(
+        what: &'static str,
+        value: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Invalid { what, value: value.into(), allowed: allowed.into() }
+    }
+}
+
+/// Why a stored payload could not become a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The event was written by newer code: its schema version is above the one this binary knows.
+    #[error(
+        "event `{event}` has schema version {found}, but this binary knows versions up to {known}"
+    )]
+    Newer {
+        /// The event's name.
+        event: String,
+        /// The schema version of the stored event.
+        found: u32,
+        /// The schema version of the type in this binary.
+        known: u32,
+    },
+    /// No type in this binary, or in this typed event enum, has this name.
+    #[error("event `{event}` is not known to `{target}`")]
+    Unknown {
+        /// The event's name.
+        event: String,
+        /// The type that was asked for.
+        target: &'static str,
+    },
+    /// The bytes are not what the type wants.
+    #[error("event `{event}` cannot be decoded: {source}")]
+    Malformed {
+        /// The event's name.
+        event: String,
+        /// What the deserializer said.
+        source: serde_json::Error,
+    },
+}
+
+/// Everything that cannot be wired, found at start.
+#[derive(Debug)]
+pub struct WiringError {
+    /// One mistake each, with file and line.
+    mistakes: Vec<String>,
+}
+
+impl WiringError {
+    /// Gathers the mistakes; they are sorted, so that the message does not depend on link order.
+    pub(crate) fn new(mut mistakes: Vec<String>) -> Self {
+        mistakes.sort();
+        Self { mistakes }
+    }
+
+    /// One mistake each, with file and line.
+    #[must_use]
+    pub fn mistakes(&self) -> &[String] {
+        &self.mistakes
+    }
+}
+
+impl fmt::Display for WiringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.mistakes.len();
+        write!(f, "{count} thing{} cannot be wired:", if count == 1 { "" } else { "s" })?;
+        for mistake in &self.mistakes {
+            write!(f, "\n  - {}", mistake.replace('\n', "\n    "))?;
+        }
+        Ok(())
+    }
+}

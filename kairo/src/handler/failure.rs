@@ -1,0 +1,160 @@
+//! How a handler says that it failed, and whether trying again can help.
+
+use std::{error::Error as StdError, fmt};
+
+use crate::error::{BoxError, Error};
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The next attempt may succeed.
+    Retryable,
+    /// No attempt can ever succeed.
+    Permanent,
+    /// Somebody else wrote first; the next attempt decides on what they wrote.
+    Conflict,
+}
+
+/// A handler's failure: an error, and whether trying again can help.
+///
+/// `?` turns every error into a retryable failure, unless its type says otherwise through
+/// `#[derive(Classify)]`.
+///
+/// ```
+/// use kairo::Failure;
+/// # fn charge(card: &str) -> Result<(), std::io::Error> { Ok(()) }
+/// fn pay(card: &str) -> Result<(), Failure> {
+///     if card.is_empty() {
+///         return Err(Failure::permanent("no card"));
+///     }
+///     charge(card)?; // retryable
+///     Ok(())
+/// }
+/// # pay("4242").unwrap();
+/// ```
+pub struct Failure {
+    class: Class,
+    error: BoxError,
+}
+
+impl Failure {
+    /// Trying again cannot help: the event becomes a dead letter at once.
+    pub fn permanent(error: impl Into<BoxError>) -> Self {
+        Self { class: Class::Permanent, error: error.into() }
+    }
+
+    /// Trying again may help.
+    pub fn retryable(error: impl Into<BoxError>) -> Self {
+        Self { class: Class::Retryable, error: error.into() }
+    }
+
+    /// Asks the error, and the errors that caused it, for their class.
+    #[must_use]
+    pub fn classified(error: BoxError) -> Self {
+        let class = classify(&*error);
+        Self { class, error }
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The error itself.
+    #[must_use]
+    pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.error
+    }
+
+    /// The error and all that caused it, outermost first.
+    #[must_use]
+    pub fn chain(&self) -> Vec<String> {
+        let first: &(dyn StdError + 'static) = &*self.error;
+        causes(first).map(ToString::to_string).collect()
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure").field("class", &self.class).field("error", &self.error).finish()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::classified(error.into())
+    }
+}
+
+/// What can be the error of a handler: a [`Failure`], or anything that `Box<dyn Error>` accepts.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a handler",
+    label = "`{Self}` is not an error type",
+    note = "use `kairo::Failure`, `anyhow::Error`, or a type of your own that implements `std::error::Error`"
+)]
+pub trait IntoFailure {
+    /// Makes a failure of it.
+    fn into_failure(self) -> Failure;
+}
+
+impl IntoFailure for Failure {
+    fn into_failure(self) -> Failure {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> IntoFailure for E {
+    fn into_failure(self) -> Failure {
+        Failure::classified(self.into())
+    }
+}
+
+/// An error type that knows its class; `#[derive(Classify)]` implements it.
+pub trait Classify: StdError + 'static {
+    /// The class of this error.
+    fn class(&self) -> Class;
+}
+
+/// Finds one error type inside a boxed one; `#[derive(Classify)]` registers it.
+#[derive(Debug)]
+pub struct Classifier {
+    /// The class, if the error is of the type that this classifier knows.
+    pub class: fn(&(dyn StdError + 'static)) -> Option<Class>,
+}
+
+inventory::collect!(Classifier);
+
+/// The classifier of one type.
+#[doc(hidden)]
+#[must_use]
+pub fn class_of<E: Classify>(error: &(dyn StdError + 'static)) -> Option<Class> {
+    error.downcast_ref::<E>().map(Classify::class)
+}
+
+/// An error and all that caused it, outermost first.
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn StdError + 'static) = *error;
+        error.source()
+    })
+}
+
+/// The class that the error, or the nearest of its causes, states; retryable if none does.
+fn classify(error: &(dyn StdError + 'static)) -> Class {
+    causes(error)
+        .find_map(|error| match error.downcast_ref::<Error>() {
+            Some(Error::Conflict { .. }) => Some(Class::Conflict),
+            _ => inventory::iter::<Classifier>.into_iter().find_map(|known| (known.class)(error)),
+        })
+        .unwrap_or(Class::Retryable)
+}

@@ -1,0 +1,12 @@
+//! Every span, field and metric name, in one place, so that dashboards can rely on them.
+
+/// Events that were published, by `event`.
+pub(crate) const PUBLISHED: &str = "messaging.client.sent.messages";
+/// Events that a subscription has finished, by `subscription` and `outcome`.
+pub(crate) const PROCESSED: &str = "messaging.client.consumed.messages";
+/// Failed attempts that are followed by another, by `subscription`.
+pub(crate) const RETRIES: &str = "kairo.handler.retries";
+/// Events that became dead letters, by `subscription` and `reason`.
+pub(crate) const DEAD_LETTERS: &str = "kairo.dead_letters";
+/// Events that were dropped because dead letters are off, by `subscription`.
+pub(crate) const DROPPED: &str = "kairo.dropped";

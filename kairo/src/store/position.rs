@@ -1,0 +1,91 @@
+//! Places: of an event in the whole log, and of an event in its stream.
+
+use std::{fmt, str::FromStr};
+
+use crate::error::Error;
+
+/// Where an event stands in the log.
+///
+/// Positions are ordered and otherwise opaque: nothing follows from the difference of two, and the
+/// number of events between them is counted, not subtracted. Written as text (`3-81-9`), a position
+/// can be parsed again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Rises when the log moves to a database whose transaction ids start again.
+    pub epoch: u32,
+    /// The order that the store's transactions give; 0 in stores with one writer.
+    pub order: u64,
+    /// The order within the above.
+    pub sequence: u64,
+}
+
+impl Position {
+    /// Before every event.
+    pub const START: Self = Self { epoch: 0, order: 0, sequence: 0 };
+
+    /// A position in a store with one writer, where the sequence says it all.
+    #[must_use]
+    pub const fn at_sequence(sequence: u64) -> Self {
+        Self { epoch: 0, order: 0, sequence }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.epoch, self.order, self.sequence)
+    }
+}
+
+impl FromStr for Position {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let mut parts = text.splitn(3, '-');
+        let position = (|| {
+            Some(Self {
+                epoch: parts.next()?.parse().ok()?,
+                order: parts.next()?.parse().ok()?,
+                sequence: parts.next()?.parse().ok()?,
+            })
+        })();
+        position.ok_or_else(|| Error::invalid("position", text, "write three numbers, `0-0-17`"))
+    }
+}
+
+/// The version at which an append expects its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// Whatever it is.
+    #[default]
+    Any,
+    /// The stream has no event yet.
+    NoStream,
+    /// The stream has at least one event.
+    Exists,
+    /// The stream's last event has this version; the first event of a stream has version 1.
+    At(u64),
+}
+
+impl Version {
+    /// Whether a stream whose last event has version `actual` (0: none) is as expected.
+    #[must_use]
+    pub const fn allows(self, actual: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::NoStream => actual == 0,
+            Self::Exists => 0 < actual,
+            Self::At(version) => version == actual,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any version"),
+            Self::NoStream => f.write_str("no stream"),
+            Self::Exists => f.write_str("an existing stream"),
+            Self::At(version) => version.fmt(f),
+        }
+    }
+}
