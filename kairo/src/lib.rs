@@ -13,6 +13,8 @@ mod observe;
 pub mod retry;
 
 pub mod delivery;
+
+pub(crate) mod engine;
 pub mod store;
 
 #[doc(hidden)]
