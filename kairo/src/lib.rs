@@ -15,10 +15,13 @@ pub mod retry;
 pub mod delivery;
 pub mod store;
 
+mod engine;
+
 #[doc(hidden)]
 pub mod __private;
 
 pub use self::{
+    engine::registry::{Crate, CrateSummary, WiredHandler, Wiring},
     error::{Error, Result},
     event::{
         Event, EventSet, Upcast,

@@ -1,0 +1,3 @@
+//! The engine: from what is registered to what runs.
+
+pub(crate) mod registry;
