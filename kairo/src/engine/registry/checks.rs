@@ -69,11 +69,12 @@ pub(super) fn events_declared_twice(events: &[&'static EventEntry]) -> Vec<Strin
         })
         .map(|types| {
             let EventEntry { name, schema, .. } = types[0];
-            let places: String = types.iter().map(|entry| declared(entry)).collect();
+            let places: Vec<_> = types.iter().map(|entry| declared(entry)).collect();
             format!(
                 "event `{name}` version {schema} is declared {} times; give the others another \
-                 name:{places}",
-                types.len()
+                 name:\n{}",
+                types.len(),
+                places.join("\n")
             )
         })
         .collect()
@@ -81,7 +82,7 @@ pub(super) fn events_declared_twice(events: &[&'static EventEntry]) -> Vec<Strin
 
 fn declared(entry: &EventEntry) -> String {
     let EventEntry { type_name, location, .. } = entry;
-    format!("\n`{type_name}` at {location} (crate `{}`)", location.crate_name())
+    format!("`{type_name}` at {location} (crate `{}`)", location.crate_name())
 }
 
 /// Two handlers of one durable name would share one place in the log.
@@ -91,14 +92,13 @@ pub(super) fn durable_names_used_twice(handlers: &[&'static HandlerEntry]) -> Ve
         durable.entry(handler.name).or_default().push(handler);
     }
     let twice = durable.iter().filter(|(_, entries)| 1 < entries.len()).map(|(name, entries)| {
-        let places: String = entries
-            .iter()
-            .map(|entry| format!("\n`{}` at {}", entry.path, entry.location))
-            .collect();
+        let places: Vec<_> =
+            entries.iter().map(|entry| format!("`{}` at {}", entry.path, entry.location)).collect();
         format!(
             "{} handlers have the durable name `{name}`; give each a name of its own with \
-             `name = \"..\"`:{places}",
-            entries.len()
+             `name = \"..\"`:\n{}",
+            entries.len(),
+            places.join("\n")
         )
     });
     let renamed = handlers.iter().filter_map(|handler| {

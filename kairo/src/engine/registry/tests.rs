@@ -103,9 +103,9 @@ fn handlers_are_sorted_by_name_and_apart_by_how_they_live() {
     };
     let events = [event("user.created"), ephemeral_event("user.typed")];
     let registry = wired(&events, &[named("c", false), named("b", true), named("a", false)]);
-    let names = |wired: &[Wired]| wired.iter().map(|wired| wired.entry.name).collect::<Vec<_>>();
-    assert_eq!(names(&registry.durable), ["a", "c"]);
-    assert_eq!(names(&registry.ephemeral), ["b"]);
+    let order = |wired: &[Wired]| wired.iter().map(|wired| wired.entry.name).collect::<Vec<_>>();
+    assert_eq!(order(&registry.durable), ["a", "c"]);
+    assert_eq!(order(&registry.ephemeral), ["b"]);
 }
 
 #[test]
