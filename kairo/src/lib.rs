@@ -15,12 +15,17 @@ pub mod retry;
 pub mod delivery;
 
 pub(crate) mod engine;
+pub mod bus;
 pub mod store;
+
+mod engine;
+pub mod bus;
 
 #[doc(hidden)]
 pub mod __private;
 
 pub use self::{
+    engine::registry::{Crate, CrateSummary, WiredHandler, Wiring},
     error::{Error, Result},
     event::{
         Event, EventSet, Upcast,

@@ -15,7 +15,7 @@ pub const IN_PLACE_MAX: Duration = Duration::from_secs(1);
 pub const CONFLICT_RETRIES_MAX: u32 = 10;
 
 /// The ceiling of an exponential backoff that states none.
-const PAUSE_MAX: Duration = Duration::from_secs(3600);
+const PAUSE_MAX: Duration = Duration::from_hours(1);
 
 /// The default: 3 retries within two seconds, then 5 within an hour and a quarter.
 const DEFAULT_PAUSES: &[Duration] = &[
@@ -24,9 +24,9 @@ const DEFAULT_PAUSES: &[Duration] = &[
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
-    Duration::from_secs(120),
-    Duration::from_secs(600),
-    Duration::from_secs(3600),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+    Duration::from_hours(1),
 ];
 
 /// What `dispatch` does next with a delivery whose handler failed.

@@ -1,5 +1,6 @@
 //! The engine: what moves events from the log through handlers, and delayed events into the log.
 
+pub(crate) mod registry;
 pub(crate) mod dispatch;
 pub(crate) mod tail;
 pub(crate) mod timetable;

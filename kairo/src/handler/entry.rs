@@ -113,6 +113,8 @@ pub enum Listen {
 pub struct HandlerEntry {
     /// The durable identity: `name = ".."`, or the function's path.
     pub name: &'static str,
+    /// The function's path, as `std::any::type_name` tells it.
+    pub path: &'static str,
     /// The function's own name.
     pub function: &'static str,
     /// Where it is declared.

@@ -1,9 +1,8 @@
 //! Claiming a subscription, and starting its loop where the last one stopped.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::stream::FuturesUnordered;
-use std::collections::VecDeque;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
@@ -23,6 +22,7 @@ use crate::{
     delivery::{Claim, Claimed, LetterState, Parked, ParkedState},
     engine::Engine,
     error::Result,
+    store::Position,
 };
 
 /// How many commands wait before whoever gives one waits too.
@@ -36,27 +36,34 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
 }
 
-/// Claims a subscription and runs it.
-pub(crate) async fn claim(engine: &Arc<Engine>, spec: Spec) -> Result<Running> {
-    let claim = Claim {
+/// Claims subscriptions in one commit and runs them.
+pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Running>> {
+    let claims = specs.iter().map(request).collect();
+    let claimed = engine.backend.claim(claims).await?;
+    let log_end = engine.backend.head().await?;
+    let running = specs.into_iter().zip(claimed).map(|(spec, claimed)| {
+        let spec = Arc::new(spec);
+        let runner = resume(Arc::clone(engine), Arc::clone(&spec), claimed, log_end);
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let task = tokio::spawn(runner.run(receiver));
+        Running { spec, commands, task }
+    });
+    Ok(running.collect())
+}
+
+fn request(spec: &Spec) -> Claim {
+    Claim {
         subscription: spec.name.to_string(),
         start: spec.start,
         renamed_from: spec.renamed_from.map(str::to_owned),
-    };
-    let claimed = engine.backend.claim(claim).await?;
-    let log_end = engine.backend.head().await?;
-    let spec = Arc::new(spec);
-    let runner = resume(Arc::clone(engine), Arc::clone(&spec), claimed, log_end);
-    let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-    let task = tokio::spawn(runner.run(receiver));
-    Ok(Running { spec, commands, task })
+    }
 }
 
 fn resume(
     engine: Arc<Engine>,
     spec: Arc<Spec>,
     claimed: Claimed,
-    log_end: crate::store::Position,
+    log_end: Position,
 ) -> Runner {
     let recorded = claimed.checkpoint.low_water;
     let mut runner = Runner {

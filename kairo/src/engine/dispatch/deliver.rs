@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    fmt,
     future::{self, Future},
     num::NonZeroU32,
     panic::AssertUnwindSafe,
@@ -27,7 +28,7 @@ use crate::{
         Class, Context,
         delivery::{Delivery, Outcome, Payload, RunError},
     },
-    retry::{CONFLICT_RETRIES_MAX, Verdict, conflict_pause},
+    retry::{CONFLICT_RETRIES_MAX, RetryPolicy, Verdict, conflict_pause},
 };
 
 /// A job whose handler has had its say.
@@ -55,7 +56,8 @@ pub(super) enum End {
 }
 
 /// How one attempt went wrong.
-struct Miss {
+#[derive(Debug)]
+pub(crate) struct Miss {
     class: Class,
     /// What the reason is called if this attempt was the last.
     last: Reason,
@@ -185,9 +187,30 @@ impl Run<'_> {
     }
 }
 
-enum RunMiss {
+/// Why an attempt brought nothing.
+#[derive(Debug)]
+pub(crate) enum RunMiss {
     Newer,
     Missed(Miss),
+}
+
+impl RunMiss {
+    /// What a policy makes of it.
+    pub(crate) fn verdict(&self, policy: &RetryPolicy, attempt: NonZeroU32, draw: u32) -> Verdict {
+        match self {
+            Self::Newer => Verdict::Hopeless,
+            Self::Missed(miss) => policy.verdict(miss.class, attempt, draw),
+        }
+    }
+}
+
+impl fmt::Display for RunMiss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer => f.write_str("the event is not known to its handler"),
+            Self::Missed(miss) => f.write_str(&miss.errors.join(": ")),
+        }
+    }
 }
 
 impl From<Miss> for RunMiss {
@@ -222,7 +245,7 @@ impl From<RunError> for RunMiss {
 /// Runs one attempt, catching a panic and ending it when its time is up.
 ///
 /// The timer is armed only if the handler is not done at its first poll, which most are.
-async fn run_once(
+pub(crate) async fn run_once(
     run: impl Future<Output = Outcome>,
     timeout: Duration,
     clock: &Clock,
@@ -251,7 +274,7 @@ async fn run_once(
 }
 
 /// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

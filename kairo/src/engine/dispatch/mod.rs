@@ -22,7 +22,7 @@ mod waiters;
 pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
-    deliver::panic_text,
+    deliver::run_once,
     runner::{Command, Status},
     waiters::{Subject, Waiter},
 };

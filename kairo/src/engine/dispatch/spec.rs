@@ -110,6 +110,9 @@ impl Spec {
     pub(crate) fn selection(&self) -> Selection {
         match &self.interest {
             Interest::Name(name) => Selection::Names(vec![EventName::checked(name)]),
+            Interest::Names(names) => {
+                Selection::Names(names.iter().map(|name| EventName::checked(name)).collect())
+            }
             Interest::Pattern(_) | Interest::Regex(_) => Selection::All,
         }
     }
