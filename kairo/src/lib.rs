@@ -32,3 +32,8 @@ pub use self::{
     retry::RetryPolicy,
     store::{Position, Version},
 };
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
