@@ -2,6 +2,8 @@
 
 mod memory;
 mod plan;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod url;
 
 use std::sync::Arc;
@@ -18,7 +20,11 @@ use crate::{
 type Open = for<'a> fn(&'a StoreUrl, &'a Clock) -> BoxFuture<'a, Result<Arc<dyn Backend>>>;
 
 /// The schemes of this build.
-const SCHEMES: &[(&str, Open)] = &[("memory", |url, _| Box::pin(async move { memory::open(url) }))];
+const SCHEMES: &[(&str, Open)] = &[
+    ("memory", |url, _| Box::pin(async move { memory::open(url) })),
+    #[cfg(feature = "sqlite")]
+    ("sqlite", |url, clock| Box::pin(sqlite::open(url, clock))),
+];
 
 /// Schemes that other builds may have.
 const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "rediss", "nats"];
