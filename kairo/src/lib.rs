@@ -15,6 +15,8 @@ pub mod retry;
 pub mod delivery;
 pub mod store;
 
+pub mod backend;
+
 mod engine;
 
 #[doc(hidden)]
