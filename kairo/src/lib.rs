@@ -18,6 +18,8 @@ pub(crate) mod engine;
 pub mod bus;
 pub mod store;
 
+pub mod backend;
+
 mod engine;
 pub mod bus;
 
@@ -36,3 +38,8 @@ pub use self::{
     retry::RetryPolicy,
     store::{Position, Version},
 };
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

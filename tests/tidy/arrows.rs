@@ -18,6 +18,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("around", &["testing", "cli", "dashboard", "prelude", "__private"]),
 ];
 
+/// The back ends, which do not know each other.
+const BACK_ENDS: &[&str] = &["memory", "sqlite", "postgres", "redis", "nats"];
+
 /// Imports that go down the house all the same: who, what, and why.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("error", "store::Version", "a conflict names the versions that disagree"),
@@ -157,19 +160,20 @@ fn judge(source: &Source, lifted: &HashMap<String, Vec<String>>) -> Vec<String> 
     let mut offences = Vec::new();
     for (target, import) in imports(source).iter().filter_map(|path| resolve(path, lifted)) {
         let is_below = floor(&target).is_some_and(|floor| own < floor);
-        let is_sibling = own == 2 && target == "backend" && !is_same_backend(source, &import);
-        let is_unseen = own == 2 && floor(&target).is_some_and(|floor| 2 < floor);
-        if (is_below || is_sibling || is_unseen) && !is_excepted(&room, &import) {
+        let is_beside = target == "backend" && is_other_backend(source, &import);
+        if (is_below || is_beside) && !is_excepted(&room, &import) {
             offences.push(format!("{} imports `{import}`", source.path));
         }
     }
     offences
 }
 
-/// Whether an import stays within one back end. `backend/mod.rs` sees all of them: it opens URLs.
-fn is_same_backend(source: &Source, import: &str) -> bool {
-    let own = source.module();
-    own.len() == 1 || import.split("::").nth(1) == Some(own[1].as_str())
+/// Whether an import goes from one back end into another. `backend/mod.rs` sees all of them, because
+/// it opens URLs, and all of them see what lies beside them in `backend/`.
+fn is_other_backend(source: &Source, import: &str) -> bool {
+    let module = source.module();
+    let (Some(own), Some(other)) = (module.get(1), import.split("::").nth(1)) else { return false };
+    own != other && BACK_ENDS.contains(&own.as_str()) && BACK_ENDS.contains(&other)
 }
 
 #[test]

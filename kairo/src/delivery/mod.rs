@@ -1,7 +1,7 @@
 //! The contract of deliveries: a subscription's durable place, its failures, its dead letters, and
 //! events that are not due yet.
 //!
-//! All of it changes through [`Store::commit`](crate::store::Store::commit); these traits read it.
+//! All of it changes through [`Store::commit`]; these traits read it.
 
 pub mod checkpoint;
 pub mod letter;

@@ -1,0 +1,43 @@
+//! Handlers that are plain functions, with the application's state in their arguments.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use kairo::prelude::*;
+
+use crate::{
+    events::{PageViewed, UserCreated},
+    stage::Stage,
+};
+
+/// The profiles, by customer.
+#[derive(Default)]
+pub struct Profiles(Mutex<HashMap<Uuid, String>>);
+
+#[handler(event = "user.created")]
+async fn create_profile(user: &UserCreated, profiles: State<Profiles>, stage: State<Stage>) {
+    let mut profiles = profiles.0.lock().unwrap_or_else(PoisonError::into_inner);
+    // An event may come twice, and this does the same both times.
+    profiles.insert(user.user_id, user.name.clone());
+    stage.say("profiles", format!("{} has a profile", user.name));
+}
+
+/// How many pages have been viewed since the shop opened.
+#[derive(Clone, Default)]
+pub struct PageCounter(Arc<AtomicU64>);
+
+impl PageCounter {
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[handler]
+async fn count_page(_viewed: &PageViewed, counter: State<PageCounter>) {
+    counter.0.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,103 @@
+//! Reading and watching the log.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{MemoryStore, State, URL};
+use crate::{
+    error::Result,
+    event::{name::StreamName, record::Recorded},
+    store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
+};
+
+impl Store for MemoryStore {
+    fn commit(&self, unit: Unit) -> BoxFuture<'_, Result<Committed>> {
+        Box::pin(async move {
+            let committed = self.with(|state| state.commit(&unit)).await?;
+            self.commits.send_modify(|commits| *commits += 1);
+            Ok(committed)
+        })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position>> {
+        Box::pin(async { self.with(|state| Ok(state.head())).await })
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        after: Position,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page>> {
+        Box::pin(async move { self.with(|state| Ok(state.page(after, selection, limit))).await })
+    }
+
+    fn read_at<'a>(
+        &'a self,
+        positions: &'a [Position],
+    ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
+        Box::pin(async move { self.with(|state| Ok(state.at(positions))).await })
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
+        Box::pin(async move { self.with(|state| Ok(state.stream(stream, from, limit))).await })
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result> {
+        Box::pin(async {
+            self.lock().closed = true;
+            Ok(())
+        })
+    }
+
+    fn url(&self) -> &str {
+        URL
+    }
+}
+
+impl State {
+    pub(super) fn head(&self) -> Position {
+        self.log.last().map_or(Position::START, |recorded| recorded.position)
+    }
+
+    fn page(&self, after: Position, selection: &Selection, limit: usize) -> Page {
+        let head = self.head();
+        let start = self.log.partition_point(|recorded| recorded.position <= after);
+        let mut selected =
+            self.log[start..].iter().filter(|recorded| selection.has(&recorded.event.name));
+        let events: Vec<_> = selected.by_ref().take(limit).cloned().collect();
+        let end = match selected.next() {
+            // Where more is selected, the page ends at its last event.
+            Some(_) => events.last().map_or(after, |last| last.position),
+            None => head.max(after),
+        };
+        Page { events, end, complete: head <= end }
+    }
+
+    fn at(&self, positions: &[Position]) -> Vec<Arc<Recorded>> {
+        let mut positions = positions.to_vec();
+        positions.sort_unstable();
+        positions.dedup();
+        let find = |position: &Position| {
+            self.log.binary_search_by_key(position, |recorded| recorded.position).ok()
+        };
+        positions.iter().filter_map(find).map(|index| Arc::clone(&self.log[index])).collect()
+    }
+
+    fn stream(&self, stream: &StreamName, from: u64, limit: usize) -> Vec<Arc<Recorded>> {
+        let events = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        let wanted = events.iter().skip(skipped).take(limit);
+        wanted.map(|index| Arc::clone(&self.log[*index])).collect()
+    }
+}

@@ -1,0 +1,256 @@
+//! Writing units: one at a time, or many in one transaction.
+
+use std::slice;
+
+use rusqlite::{Connection, OptionalExtension};
+use uuid::Uuid;
+
+use super::{
+    deliveries,
+    failure::Failing,
+    letters,
+    rows::{Count, Id, Names, Place, Time, bind_event, event_columns},
+};
+use crate::{
+    backend::plan::{Plan, View},
+    delivery::{DeadLetter, Scheduled},
+    error::{Error, Result},
+    event::name::StreamName,
+    store::{Append, Committed, Position, Unit},
+};
+
+/// The connection that writes.
+pub(super) struct Writer {
+    connection: Connection,
+    failing: Failing,
+    /// The sequence that the next event gets.
+    next_sequence: u64,
+    /// Changes when a guest has written to the database: then what is known must be read again.
+    guests: i64,
+}
+
+impl Writer {
+    /// Takes over a connection to a database whose schema is up to date.
+    pub(super) fn new(connection: Connection, failing: Failing) -> Result<Self> {
+        let mut writer = Self { connection, failing, next_sequence: 1, guests: 0 };
+        writer.look_around().map_err(|error| writer.failing.of("opening", error))?;
+        Ok(writer)
+    }
+
+    /// Commits one unit.
+    pub(super) fn commit(&mut self, unit: &Unit) -> Result<Committed> {
+        let mut results = self.attempt(slice::from_ref(unit))?;
+        results.pop().unwrap_or_else(|| Ok(Committed::default()))
+    }
+
+    /// Commits units in one transaction, each with its own result. If the transaction fails, they
+    /// are committed one at a time.
+    pub(super) fn commit_all(&mut self, units: &[Unit]) -> Vec<Result<Committed>> {
+        match self.attempt(units) {
+            Ok(results) => results,
+            Err(error) if units.len() == 1 => vec![Err(error)],
+            Err(_) => units.iter().map(|unit| self.commit(unit)).collect(),
+        }
+    }
+
+    /// Runs `change` in a transaction of its own.
+    pub(super) fn transact<T>(
+        &mut self,
+        action: &str,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let done = (|| {
+            self.begin()?;
+            let value = change(&self.connection)?;
+            self.end()?;
+            Ok(value)
+        })();
+        done.map_err(|error: rusqlite::Error| {
+            self.abandon();
+            self.failing.of(action, error)
+        })
+    }
+
+    /// Rolls back what is open.
+    pub(super) fn abandon(&mut self) {
+        if !self.connection.is_autocommit() {
+            // SQLite rolls back by itself when this fails, at the latest when it is closed.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// Closes the connection.
+    pub(super) fn close(self) -> Result {
+        self.connection.close().map_err(|(_, error)| self.failing.of("closing", error))
+    }
+
+    /// One transaction for all units: it fails as a whole, or each unit has its own result.
+    fn attempt(&mut self, units: &[Unit]) -> Result<Vec<Result<Committed>>> {
+        self.begin().map_err(|error| self.failing.of("writing to", error))?;
+        let sequence = self.next_sequence;
+        let mut results = Vec::with_capacity(units.len());
+        for unit in units {
+            match self.write(unit) {
+                Err(error) if !is_refusal(&error) => {
+                    self.next_sequence = sequence;
+                    self.abandon();
+                    return Err(error);
+                }
+                result => results.push(result),
+            }
+        }
+        match self.end() {
+            Ok(()) => Ok(results),
+            Err(error) => {
+                self.next_sequence = sequence;
+                self.abandon();
+                Err(self.failing.of("writing to", error))
+            }
+        }
+    }
+
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.look_around()
+    }
+
+    fn end(&mut self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+
+    /// Reads what is kept in memory, if a guest may have changed it.
+    fn look_around(&mut self) -> rusqlite::Result<()> {
+        let guests = self
+            .connection
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if guests != self.guests {
+            let last = "SELECT coalesce(max(sequence), 0) FROM kairo_event";
+            let Count(last) =
+                self.connection.prepare_cached(last)?.query_row([], |row| row.get(0))?;
+            self.next_sequence = last + 1;
+            self.guests = guests;
+        }
+        Ok(())
+    }
+
+    /// Checks a unit, and then writes it. When it is refused, nothing has been written.
+    fn write(&mut self, unit: &Unit) -> Result<Committed> {
+        let mut view = Seen { writer: self };
+        let plan = Plan::make(unit, &mut view)?;
+        let appended = plan.placed.iter().filter(|placed| !placed.duplicate).count() as u64;
+        write_plan(&self.connection, unit, &plan)
+            .map_err(|error| self.failing.of("writing to", error))?;
+        self.next_sequence += appended;
+        Ok(Committed { placed: plan.placed })
+    }
+}
+
+/// Whether an error is a unit's own, found before anything of it was written.
+fn is_refusal(error: &Error) -> bool {
+    !matches!(error, Error::Store { .. } | Error::Full { .. })
+}
+
+fn write_plan(connection: &Connection, unit: &Unit, plan: &Plan<'_>) -> rusqlite::Result<()> {
+    for progress in &unit.progress {
+        deliveries::advance(connection, progress)?;
+    }
+    for (id, letter) in &plan.letters {
+        letters::set(connection, *id, letter.as_ref())?;
+    }
+    for id in &unit.unscheduled {
+        let delete = "DELETE FROM kairo_timetable WHERE id = ?1";
+        connection.prepare_cached(delete)?.execute([Id(*id)])?;
+    }
+    for scheduled in &plan.scheduled {
+        schedule(connection, scheduled)?;
+    }
+    append(connection, &unit.appends, plan)
+}
+
+fn append(connection: &Connection, appends: &[Append], plan: &Plan<'_>) -> rusqlite::Result<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO kairo_event (sequence, version, id, ",
+        event_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    );
+    let mut fresh = plan.fresh(appends).peekable();
+    if fresh.peek().is_none() {
+        return Ok(());
+    }
+    let mut insert = connection.prepare_cached(INSERT)?;
+    for (placed, event) in fresh {
+        insert.raw_bind_parameter(1, Place(placed.position))?;
+        insert.raw_bind_parameter(2, Count(placed.version))?;
+        insert.raw_bind_parameter(3, Id(event.id))?;
+        bind_event(&mut insert, 4, event)?;
+        insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+fn schedule(connection: &Connection, scheduled: &Scheduled) -> rusqlite::Result<()> {
+    const INSERT: &str = concat!(
+        "INSERT INTO kairo_timetable (due, id, ",
+        event_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+    );
+    let mut insert = connection.prepare_cached(INSERT)?;
+    insert.raw_bind_parameter(1, Time(scheduled.due))?;
+    insert.raw_bind_parameter(2, Id(scheduled.event.id))?;
+    bind_event(&mut insert, 3, &scheduled.event)?;
+    insert.raw_execute().map(drop)
+}
+
+/// The store as the open transaction sees it.
+struct Seen<'a> {
+    writer: &'a Writer,
+}
+
+impl Seen<'_> {
+    fn look<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        look(&self.writer.connection).map_err(|error| self.writer.failing.of("reading", error))
+    }
+}
+
+impl View for Seen<'_> {
+    fn epoch(&mut self, subscription: &str) -> Result<Option<u64>> {
+        let select = "SELECT epoch FROM kairo_subscription WHERE name = ?1";
+        let epoch = self.look(|connection| {
+            let mut select = connection.prepare_cached(select)?;
+            select.query_row([subscription], |row| row.get(0)).optional()
+        })?;
+        Ok(epoch.map(|Count(epoch)| epoch))
+    }
+
+    fn letter(&mut self, id: Uuid) -> Result<Option<DeadLetter>> {
+        self.look(|connection| letters::get(connection, id, &mut Names::default()))
+    }
+
+    fn is_scheduled(&mut self, id: Uuid) -> Result<bool> {
+        let select = "SELECT 1 FROM kairo_timetable WHERE id = ?1";
+        self.look(|connection| connection.prepare_cached(select)?.exists([Id(id)]))
+    }
+
+    fn version(&mut self, stream: &StreamName) -> Result<u64> {
+        let select = "SELECT max(version) FROM kairo_event WHERE stream = ?1";
+        let version: Option<Count> = self.look(|connection| {
+            connection.prepare_cached(select)?.query_row([stream.as_str()], |row| row.get(0))
+        })?;
+        Ok(version.map_or(0, |Count(version)| version))
+    }
+
+    fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>> {
+        let select = "SELECT sequence, version FROM kairo_event WHERE id = ?1 AND derived = 1";
+        self.look(|connection| {
+            let place = |row: &rusqlite::Row<'_>| {
+                Ok((row.get::<_, Place>(0)?.0, row.get::<_, Count>(1)?.0))
+            };
+            connection.prepare_cached(select)?.query_row([Id(id)], place).optional()
+        })
+    }
+
+    fn next_sequence(&self) -> u64 {
+        self.writer.next_sequence
+    }
+}

@@ -1,0 +1,208 @@
+//! Subscriptions: their claims, places and parked events.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    SqliteStore, letters,
+    places::{pack, unpack},
+    rows::{Count, Json, Names, Place, Time, list, malformed, text},
+};
+use crate::{
+    delivery::{
+        Checkpoint, Claim, Claimed, Deliveries, Parked, ParkedState, Progress, SubscriptionRow,
+    },
+    error::Result,
+    handler::entry::StartAt,
+    store::{BoxFuture, Position},
+};
+
+impl Deliveries for SqliteStore {
+    fn claim(&self, request: Claim) -> BoxFuture<'_, Result<Claimed>> {
+        Box::pin(
+            self.write("claiming a subscription of", move |connection| claim(connection, &request)),
+        )
+    }
+
+    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+        Box::pin(self.write("releasing a subscription of", move |connection| {
+            let update = "UPDATE kairo_subscription SET clean = 1 WHERE name = ?1 AND epoch = ?2";
+            connection.prepare_cached(update)?.execute(params![subscription, Count(epoch)])?;
+            Ok(())
+        }))
+    }
+
+    fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>> {
+        Box::pin(self.read(|reader| rows(&reader.connection)))
+    }
+
+    fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.write("removing a subscription of", move |connection| {
+            let parked = "DELETE FROM kairo_parked WHERE subscription = ?1";
+            connection.execute(parked, [&subscription])?;
+            let place = "DELETE FROM kairo_subscription WHERE name = ?1";
+            connection.execute(place, [&subscription]).map(|removed| 0 < removed)
+        }))
+    }
+}
+
+fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Claimed> {
+    let name = claim.subscription.as_str();
+    match &claim.renamed_from {
+        Some(old) if !exists(connection, name)? => rename(connection, old, name)?,
+        _ => {}
+    }
+    insert_new(connection, name, claim.start)?;
+    let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
+    let Count(epoch) = connection.query_row(next, [], |row| row.get(0))?;
+    let select =
+        "SELECT generation, clean, low_water, finished FROM kairo_subscription WHERE name = ?1";
+    let (generation, clean, checkpoint) = connection.query_row(select, [name], |row| {
+        Ok((row.get(0)?, row.get::<_, bool>(1)?, checkpoint(row, 2)?))
+    })?;
+    let update = "UPDATE kairo_subscription SET epoch = ?2, clean = 0 WHERE name = ?1";
+    connection.execute(update, params![name, Count(epoch)])?;
+    Ok(Claimed {
+        epoch,
+        generation,
+        unclean: !clean,
+        checkpoint,
+        parked: parked_rows(connection, name)?,
+        letters: letters::pending(connection, name, &mut Names::default())?,
+    })
+}
+
+fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let select = "SELECT 1 FROM kairo_subscription WHERE name = ?1";
+    connection.query_row(select, [name], |_| Ok(())).optional().map(|row| row.is_some())
+}
+
+/// Moves a subscription and its letters to another name.
+fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()> {
+    if !exists(connection, old)? {
+        return Ok(());
+    }
+    for update in [
+        "UPDATE kairo_subscription SET name = ?2 WHERE name = ?1",
+        "UPDATE kairo_parked SET subscription = ?2 WHERE subscription = ?1",
+        "UPDATE kairo_dead_letter SET subscription = ?2 WHERE subscription = ?1",
+    ] {
+        connection.execute(update, [old, new])?;
+    }
+    Ok(())
+}
+
+fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::Result<()> {
+    let low_water = match start {
+        StartAt::Now => "SELECT coalesce(max(sequence), 0) FROM kairo_event",
+        StartAt::Beginning => "SELECT 0",
+    };
+    let insert = format!(
+        "INSERT OR IGNORE INTO kairo_subscription \
+         (name, generation, epoch, clean, low_water, finished) \
+         VALUES (?1, 1, 0, 1, ({low_water}), x'')"
+    );
+    connection.execute(&insert, [name]).map(drop)
+}
+
+fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
+    let select = "SELECT name, generation, low_water, \
+         (SELECT count(*) FROM kairo_parked AS p WHERE p.subscription = s.name), \
+         (SELECT count(*) FROM kairo_dead_letter AS l WHERE l.subscription = s.name) \
+         FROM kairo_subscription AS s ORDER BY name";
+    let mut select = connection.prepare_cached(select)?;
+    let rows = select.query_map([], |row| {
+        Ok(SubscriptionRow {
+            subscription: text(row, 0)?.into_owned(),
+            generation: row.get(1)?,
+            low_water: row.get::<_, Place>(2)?.0,
+            parked: row.get::<_, Count>(3)?.0,
+            letters: row.get::<_, Count>(4)?.0,
+        })
+    })?;
+    rows.collect()
+}
+
+fn checkpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Checkpoint> {
+    let Place(low_water) = row.get(first)?;
+    let packed = row.get_ref(first + 1)?.as_blob()?;
+    let finished = unpack(low_water.sequence, packed)
+        .ok_or_else(|| malformed(first + 1, "these are no ascending places"))?;
+    let finished = finished.into_iter().map(Position::at_sequence).collect();
+    Ok(Checkpoint { low_water, finished })
+}
+
+/// Takes over what was achieved; the epoch has been checked.
+pub(super) fn advance(connection: &Connection, progress: &Progress) -> rusqlite::Result<()> {
+    let Progress { subscription, checkpoint, park, unpark, .. } = progress;
+    let finished = checkpoint.finished.iter().map(|position| position.sequence);
+    let packed = pack(checkpoint.low_water.sequence, finished);
+    let update = "UPDATE kairo_subscription SET low_water = ?2, finished = ?3 WHERE name = ?1";
+    connection.prepare_cached(update)?.execute(params![
+        subscription,
+        Place(checkpoint.low_water),
+        packed
+    ])?;
+    for parked in park {
+        put_parked(connection, subscription, parked)?;
+    }
+    for position in unpark {
+        let delete = "DELETE FROM kairo_parked WHERE subscription = ?1 AND position = ?2";
+        connection.prepare_cached(delete)?.execute(params![subscription, Place(*position)])?;
+    }
+    Ok(())
+}
+
+fn put_parked(
+    connection: &Connection,
+    subscription: &str,
+    parked: &Parked,
+) -> rusqlite::Result<()> {
+    let (state, due, crashes) = match parked.state {
+        ParkedState::Retry { due } => ("retry", Some(Time(due)), None),
+        ParkedState::Behind => ("behind", None, None),
+        ParkedState::Newer => ("newer", None, None),
+        ParkedState::Alone { crashes } => ("alone", None, Some(crashes)),
+    };
+    let insert = "INSERT OR REPLACE INTO kairo_parked \
+         (subscription, position, key, state, due, crashes, attempts, failures) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    connection
+        .prepare_cached(insert)?
+        .execute(params![
+            subscription,
+            Place(parked.position),
+            parked.key,
+            state,
+            due,
+            crashes,
+            parked.attempts,
+            list(&parked.failures),
+        ])
+        .map(drop)
+}
+
+fn parked_rows(connection: &Connection, subscription: &str) -> rusqlite::Result<Vec<Parked>> {
+    let select = "SELECT position, key, state, due, crashes, attempts, failures \
+         FROM kairo_parked WHERE subscription = ?1 ORDER BY position";
+    let mut select = connection.prepare_cached(select)?;
+    let rows = select.query_map([subscription], |row| {
+        Ok(Parked {
+            position: row.get::<_, Place>(0)?.0,
+            key: text(row, 1)?.into_owned(),
+            state: parked_state(row)?,
+            attempts: row.get(5)?,
+            failures: row.get::<_, Option<Json<_>>>(6)?.map(|Json(list)| list).unwrap_or_default(),
+        })
+    })?;
+    rows.collect()
+}
+
+fn parked_state(row: &Row<'_>) -> rusqlite::Result<ParkedState> {
+    Ok(match &*text(row, 2)? {
+        "retry" => ParkedState::Retry { due: row.get::<_, Time>(3)?.0 },
+        "behind" => ParkedState::Behind,
+        "newer" => ParkedState::Newer,
+        "alone" => ParkedState::Alone { crashes: row.get(4)? },
+        other => return Err(malformed(2, format!("`{other}` is no state of a parked event"))),
+    })
+}

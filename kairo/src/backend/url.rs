@@ -1,0 +1,175 @@
+//! The URLs of stores, `scheme:place?option=value`.
+
+use crate::error::{Error, Result};
+
+const WHAT: &str = "store URL";
+
+/// A store's URL in its parts; what they mean is the back end's to say.
+#[derive(Clone, Debug)]
+pub(super) struct StoreUrl {
+    scheme: String,
+    place: String,
+    options: Vec<(String, String)>,
+}
+
+impl StoreUrl {
+    /// Splits a URL.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it has no scheme, or an option without a value, or one twice.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        const FORM: &str = "write a scheme and a place, such as `memory:` or `sqlite://shop.db`";
+        let (scheme, rest) = text
+            .split_once(':')
+            .filter(|(scheme, _)| is_scheme(scheme))
+            .ok_or_else(|| Error::invalid(WHAT, redacted(text), FORM))?;
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut url = Self {
+            scheme: scheme.to_ascii_lowercase(),
+            place: place.strip_prefix("//").unwrap_or(place).to_owned(),
+            options: Vec::new(),
+        };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            url.add_option(pair)?;
+        }
+        Ok(url)
+    }
+
+    fn add_option(&mut self, pair: &str) -> Result {
+        let Some((name, value)) = pair.split_once('=') else {
+            let allowed = format!("the option `{pair}` has no value; write `{pair}=..`");
+            return Err(self.invalid(allowed));
+        };
+        if self.options.iter().any(|(known, _)| known == name) {
+            return Err(self.invalid(format!("it has the option `{name}` twice")));
+        }
+        self.options.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// What stands before the first colon, in lower case.
+    pub(super) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// What stands between the scheme and the options, without leading `//`.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The value of an option.
+    pub(super) fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses options that are not among `known`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the first such option, and the nearest known one.
+    pub(super) fn check_options(&self, known: &[&str]) -> Result {
+        match self.options.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let scheme = &self.scheme;
+                let have = match known {
+                    [] => format!("`{scheme}:` has no options"),
+                    _ => format!("`{scheme}:` has {}", quoted(known, "")),
+                };
+                let hint = nearest(name, known);
+                Err(self.invalid(format!("there is no option `{name}`{hint}; {have}")))
+            }
+        }
+    }
+
+    /// An error about this URL.
+    pub(super) fn invalid(&self, allowed: impl Into<String>) -> Error {
+        Error::invalid(WHAT, self.shown(), allowed)
+    }
+
+    /// The URL without options and without a user's name and password.
+    pub(super) fn shown(&self) -> String {
+        redacted(&format!("{}:{}", self.scheme, self.place))
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}
+
+/// What may be shown of a URL: it may hold a password, in front of an `@` or among the options.
+fn redacted(text: &str) -> String {
+    let text = text.split_once('?').map_or(text, |(shown, _)| shown);
+    match (text.split_once(':'), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// A list of values for a message, each followed by `suffix`.
+pub(super) fn quoted(values: &[&str], suffix: &str) -> String {
+    let quoted: Vec<_> = values.iter().map(|value| format!("`{value}{suffix}`")).collect();
+    quoted.join(" and ")
+}
+
+/// ``, did you mean `..`?`` where a known value is near.
+pub(super) fn nearest(value: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|known| (distance(value, known), known)).min();
+    near.filter(|(distance, known)| *distance <= known.len().div_ceil(3))
+        .map(|(_, known)| format!(" (did you mean `{known}`?)"))
+        .unwrap_or_default()
+}
+
+/// The number of characters to insert, remove or replace between two words (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, in_a) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, in_b) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(in_a != *in_b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, scheme: &str, place: &str) {
+        let url = StoreUrl::parse(text).unwrap();
+        assert_eq!((url.scheme(), url.place()), (scheme, place));
+    }
+
+    #[test]
+    fn a_url_is_a_scheme_and_a_place() {
+        check("memory:", "memory", "");
+        check("sqlite://shop.db", "sqlite", "shop.db");
+        check("sqlite:///var/shop.db", "sqlite", "/var/shop.db");
+        check("sqlite:shop.db?synchronous=full", "sqlite", "shop.db");
+    }
+
+    #[test]
+    fn malformed_urls_are_refused() {
+        for bad in ["", "shop.db", ":x", "1a:", "/var/a:b", "sqlite:x?y", "sqlite:x?y=1&y=2"] {
+            assert!(StoreUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_names_the_nearest() {
+        let url = StoreUrl::parse("sqlite:x?synchronos=full").unwrap();
+        let error = url.check_options(&["synchronous"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `synchronous`?"), "{error}");
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let url = StoreUrl::parse("postgres://ada:secret@db/shop?password=secret").unwrap();
+        assert_eq!(url.shown(), "postgres://…@db/shop");
+    }
+}
