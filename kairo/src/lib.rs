@@ -15,13 +15,15 @@ pub mod retry;
 pub mod delivery;
 pub mod store;
 
+pub mod prelude;
+
 #[doc(hidden)]
 pub mod __private;
 
 pub use self::{
     error::{Error, Result},
     event::{
-        Event, EventSet, Upcast,
+        Event, EventSet, Upcast, Validate,
         envelope::{AnyEvent, Envelope},
         name::{EventName, StreamName},
     },
@@ -29,3 +31,5 @@ pub use self::{
     retry::RetryPolicy,
     store::{Position, Version},
 };
+pub use kairo_macros::{Classify, Event, data, event, events, handler, handlers, on_dead_letter};
+pub use uuid::Uuid;
