@@ -19,6 +19,8 @@ pub mod backend;
 
 mod engine;
 
+pub mod prelude;
+
 #[doc(hidden)]
 pub mod __private;
 
@@ -26,7 +28,7 @@ pub use self::{
     engine::registry::{Crate, CrateSummary, WiredHandler, Wiring},
     error::{Error, Result},
     event::{
-        Event, EventSet, Upcast,
+        Event, EventSet, Upcast, Validate,
         envelope::{AnyEvent, Envelope},
         name::{EventName, StreamName},
     },
@@ -34,6 +36,8 @@ pub use self::{
     retry::RetryPolicy,
     store::{Position, Version},
 };
+pub use kairo_macros::{Classify, Event, data, event, events, handler, handlers, on_dead_letter};
+pub use uuid::Uuid;
 
 /// The code of the README, compiled.
 #[cfg(doctest)]
