@@ -13,11 +13,15 @@ mod observe;
 pub mod retry;
 
 pub mod delivery;
+
+pub(crate) mod engine;
+pub mod bus;
 pub mod store;
 
 pub mod backend;
 
 mod engine;
+pub mod bus;
 
 pub mod prelude;
 

@@ -1,0 +1,80 @@
+//! Reading the log through a running bus.
+
+use std::{fmt, sync::Arc};
+
+use futures_util::{Stream, TryStreamExt, stream};
+
+use crate::{
+    delivery::Backend,
+    error::Result,
+    event::{envelope::AnyEvent, name::StreamName},
+    store::{Position, Selection},
+};
+
+/// How many events are read at once.
+const PAGE: usize = 256;
+
+/// The log of a bus. Reads are streams that hold one page at a time.
+#[derive(Clone)]
+pub struct EventLog {
+    backend: Arc<dyn Backend>,
+}
+
+impl EventLog {
+    pub(super) const fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
+    /// Every event behind a position, in log order, up to the end of the log.
+    pub fn log(&self, after: Position) -> impl Stream<Item = Result<AnyEvent>> + Send + use<> {
+        let backend = Arc::clone(&self.backend);
+        stream::try_unfold(Some(after), move |after| {
+            let backend = Arc::clone(&backend);
+            async move {
+                let Some(after) = after else { return Ok(None) };
+                let page = backend.read_log(after, &Selection::All, PAGE).await?;
+                let next = (!page.complete).then_some(page.end);
+                let events = page.events.into_iter().map(|event| Ok(AnyEvent::from(event)));
+                Ok(Some((stream::iter(events), next)))
+            }
+        })
+        .try_flatten()
+    }
+
+    /// The events of a stream from its first, in order.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a name that no stream can have.
+    pub fn stream(
+        &self,
+        name: &str,
+    ) -> Result<impl Stream<Item = Result<AnyEvent>> + Send + use<>> {
+        let name = StreamName::new(name)?;
+        let backend = Arc::clone(&self.backend);
+        Ok(stream::try_unfold(1, move |from| {
+            let (backend, name) = (Arc::clone(&backend), name.clone());
+            async move {
+                let page = backend.read_stream(&name, from, PAGE).await?;
+                let Some(last) = page.last() else { return Ok(None) };
+                let next = last.version + 1;
+                let events = page.into_iter().map(|event| Ok(AnyEvent::from(event)));
+                Ok(Some((stream::iter(events), next)))
+            }
+        })
+        .try_flatten())
+    }
+
+    /// The position of the log's last event.
+    ///
+    /// # Errors
+    /// [`Error::Store`](crate::Error::Store) when the store fails.
+    pub async fn head(&self) -> Result<Position> {
+        self.backend.head().await
+    }
+}
+
+impl fmt::Debug for EventLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLog").field("store", &self.backend.url()).finish()
+    }
+}
