@@ -237,8 +237,12 @@ impl Builder {
     }
 
     fn ephemerals(&self, registry: &Registry) -> Ephemerals {
-        let names: Vec<_> =
-            registry.events.iter().filter(|event| event.ephemeral).map(|event| event.name).collect();
+        let names: Vec<_> = registry
+            .events
+            .iter()
+            .filter(|event| event.ephemeral)
+            .map(|event| event.name)
+            .collect();
         let mut ephemerals = Ephemerals::default();
         for wired in &registry.ephemeral {
             ephemerals.add(&Arc::new(self.spec(wired)), &names);
@@ -274,7 +278,10 @@ impl Builder {
             return Err(Error::Wiring(WiringError::new(mistakes)));
         }
         for orphan in &orphans {
-            tracing::warn!(subscription = orphan, "no handler of this process has this subscription");
+            tracing::warn!(
+                subscription = orphan,
+                "no handler of this process has this subscription"
+            );
         }
         Ok(orphans)
     }

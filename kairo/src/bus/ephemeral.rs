@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     Shared,
-    published::{Handled, Published},
     publishable::InMemory,
+    published::{Handled, Published},
 };
 use crate::{
     engine::{
@@ -51,11 +51,11 @@ impl Ephemerals {
 
     /// Takes a handler out by its name; whether there was one.
     pub(super) fn remove(&mut self, name: &str) -> bool {
-        let before: usize = self.by_name.values().map(|handlers| handlers.len()).sum();
+        let had = self.has(name);
         for handlers in self.by_name.values_mut() {
             *handlers = handlers.iter().filter(|spec| &*spec.name != name).cloned().collect();
         }
-        before != self.by_name.values().map(|handlers| handlers.len()).sum()
+        had
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -96,7 +96,9 @@ async fn deliver(shared: &Arc<Shared>, spec: &Spec, event: InMemory<'_>) -> Resu
         {
             return Ok(true);
         }
-        let miss = match nested(run_once(spec.handle.run(&delivery), spec.timeout, &engine.clock)).await? {
+        let miss = match nested(run_once(spec.handle.run(&delivery), spec.timeout, &engine.clock))
+            .await?
+        {
             Ok(drafts) => {
                 if !drafts.is_empty() {
                     append(engine, drafts).await?;

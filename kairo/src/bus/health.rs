@@ -78,7 +78,8 @@ impl Kairo {
         let mut subscriptions = Vec::new();
         for running in self.shared.subscriptions().iter() {
             let name = running.spec.name.to_string();
-            let letters = rows.iter().find(|row| row.subscription == name).map_or(0, |row| row.letters);
+            let letters =
+                rows.iter().find(|row| row.subscription == name).map_or(0, |row| row.letters);
             subscriptions.push(describe(name, letters, status(running).await));
         }
         subscriptions.sort_by(|one, other| one.name.cmp(&other.name));

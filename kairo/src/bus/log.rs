@@ -7,7 +7,7 @@ use futures_util::{Stream, TryStreamExt, stream};
 use crate::{
     delivery::Backend,
     error::Result,
-    event::{envelope::AnyEvent, name::StreamName},
+    event::{envelope::AnyEvent, name::StreamName, record::Recorded},
     store::{Position, Selection},
 };
 
@@ -28,17 +28,8 @@ impl EventLog {
     /// Every event behind a position, in log order, up to the end of the log.
     pub fn log(&self, after: Position) -> impl Stream<Item = Result<AnyEvent>> + Send + use<> {
         let backend = Arc::clone(&self.backend);
-        stream::try_unfold(Some(after), move |after| {
-            let backend = Arc::clone(&backend);
-            async move {
-                let Some(after) = after else { return Ok(None) };
-                let page = backend.read_log(after, &Selection::All, PAGE).await?;
-                let next = (!page.complete).then_some(page.end);
-                let events = page.events.into_iter().map(|event| Ok(AnyEvent::from(event)));
-                Ok(Some((stream::iter(events), next)))
-            }
-        })
-        .try_flatten()
+        stream::try_unfold(Some(after), move |after| log_page(Arc::clone(&backend), after))
+            .try_flatten()
     }
 
     /// The events of a stream from its first, in order.
@@ -51,17 +42,10 @@ impl EventLog {
     ) -> Result<impl Stream<Item = Result<AnyEvent>> + Send + use<>> {
         let name = StreamName::new(name)?;
         let backend = Arc::clone(&self.backend);
-        Ok(stream::try_unfold(1, move |from| {
-            let (backend, name) = (Arc::clone(&backend), name.clone());
-            async move {
-                let page = backend.read_stream(&name, from, PAGE).await?;
-                let Some(last) = page.last() else { return Ok(None) };
-                let next = last.version + 1;
-                let events = page.into_iter().map(|event| Ok(AnyEvent::from(event)));
-                Ok(Some((stream::iter(events), next)))
-            }
-        })
-        .try_flatten())
+        let pages = stream::try_unfold(1, move |from| {
+            stream_page(Arc::clone(&backend), name.clone(), from)
+        });
+        Ok(pages.try_flatten())
     }
 
     /// The position of the log's last event.
@@ -71,6 +55,32 @@ impl EventLog {
     pub async fn head(&self) -> Result<Position> {
         self.backend.head().await
     }
+}
+
+/// A page of events, and what the next page begins with.
+type Page<Next> = Option<(Events, Next)>;
+type Events = stream::Iter<std::vec::IntoIter<Result<AnyEvent>>>;
+
+async fn log_page(
+    backend: Arc<dyn Backend>,
+    after: Option<Position>,
+) -> Result<Page<Option<Position>>> {
+    let Some(after) = after else { return Ok(None) };
+    let page = backend.read_log(after, &Selection::All, PAGE).await?;
+    let next = (!page.complete).then_some(page.end);
+    Ok(Some((events(page.events), next)))
+}
+
+async fn stream_page(backend: Arc<dyn Backend>, name: StreamName, from: u64) -> Result<Page<u64>> {
+    let page = backend.read_stream(&name, from, PAGE).await?;
+    let Some(last) = page.last() else { return Ok(None) };
+    let next = last.version + 1;
+    Ok(Some((events(page), next)))
+}
+
+fn events(page: Vec<Arc<Recorded>>) -> Events {
+    let events: Vec<_> = page.into_iter().map(|event| Ok(AnyEvent::from(event))).collect();
+    stream::iter(events)
 }
 
 impl fmt::Debug for EventLog {

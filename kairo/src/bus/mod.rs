@@ -102,7 +102,10 @@ impl Kairo {
     ///
     /// # Errors
     /// As [`publish`](Self::publish); and [`Error::Misuse`] for an ephemeral event.
-    pub fn publish_all<E: Publishable>(&self, events: impl IntoIterator<Item = E>) -> PublishAll<'_> {
+    pub fn publish_all<E: Publishable>(
+        &self,
+        events: impl IntoIterator<Item = E>,
+    ) -> PublishAll<'_> {
         PublishAll::new(Ok(publish::Bus::Borrowed(&self.shared)), events)
     }
 
@@ -167,7 +170,9 @@ impl Kairo {
 
 impl fmt::Debug for Kairo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kairo").field("store", &self.shared.engine.backend.url()).finish_non_exhaustive()
+        f.debug_struct("Kairo")
+            .field("store", &self.shared.engine.backend.url())
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     Shared, ephemeral,
     publishable::Publishable,
-    published::{PublishedEvent, Published},
+    published::{Published, PublishedEvent},
 };
 use crate::{
     clock::{Timestamp, after},

@@ -126,7 +126,9 @@ impl Published {
 
     async fn outcomes(&self, settled: bool) -> Result<Handled> {
         if Scope::current().is_some() {
-            return Err(Error::Misuse("inside a handler, waiting for handlers would wait for itself"));
+            return Err(Error::Misuse(
+                "inside a handler, waiting for handlers would wait for itself",
+            ));
         }
         let mut asked = Vec::new();
         match &self.state {

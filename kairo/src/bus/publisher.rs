@@ -54,7 +54,10 @@ impl Publisher {
     ///
     /// # Errors
     /// Also [`Error::Closed`] when the bus has gone, and [`Error::Misuse`] before it has started.
-    pub fn publish_all<E: Publishable>(&self, events: impl IntoIterator<Item = E>) -> PublishAll<'_> {
+    pub fn publish_all<E: Publishable>(
+        &self,
+        events: impl IntoIterator<Item = E>,
+    ) -> PublishAll<'_> {
         PublishAll::new(self.bus(), events)
     }
 

@@ -94,7 +94,11 @@ impl<'a, E> Subscribe<'a, E> {
         let name = &*self.name;
         if name.is_empty() || NAME_MAX < name.len() || name.chars().any(char::is_control) {
             let allowed = format!("use 1 to {NAME_MAX} bytes without control characters");
-            return Err(Error::invalid("subscription name", name.escape_debug().to_string(), allowed));
+            return Err(Error::invalid(
+                "subscription name",
+                name.escape_debug().to_string(),
+                allowed,
+            ));
         }
         if self.shared.running(name).is_some() || self.shared.ephemerals().has(name) {
             let allowed = "another subscription of this bus has this name; choose another";
@@ -103,7 +107,11 @@ impl<'a, E> Subscribe<'a, E> {
         Ok(())
     }
 
-    async fn begin(self, handle: Arc<dyn Handle>, ephemeral: Option<&'static str>) -> Result<Subscription> {
+    async fn begin(
+        self,
+        handle: Arc<dyn Handle>,
+        ephemeral: Option<&'static str>,
+    ) -> Result<Subscription> {
         self.check_name()?;
         if let Interest::Pattern(pattern) = self.interest {
             check_pattern(pattern)?;
@@ -128,7 +136,8 @@ impl<'a, E: Event> Subscribe<'a, E> {
     /// Handles only the events for which this is true; the others count as handled.
     pub fn filter(mut self, wants: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
         // An event that cannot be decoded goes to the handler, which reports that properly.
-        self.filter = Some(Arc::new(move |event| event.shared::<E>().map_or(true, |event| wants(&event))));
+        self.filter =
+            Some(Arc::new(move |event| event.shared::<E>().map_or(true, |event| wants(&event))));
         self
     }
 
@@ -142,7 +151,7 @@ impl<'a, E: Event> Subscribe<'a, E> {
         F: Fn(Envelope<E>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: ClosureOutput> + Send + 'static,
     {
-        let handle = Closure { take: Delivery::envelope::<E>, handler };
+        let handle = Closure { take: |delivery| delivery.envelope::<E>(), handler };
         self.begin(Arc::new(handle), E::EPHEMERAL.then_some(E::NAME)).await
     }
 }
@@ -172,7 +181,7 @@ impl<'a> Subscribe<'a, AnyEvent> {
         F: Fn(AnyEvent) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: ClosureOutput> + Send + 'static,
     {
-        self.begin(Arc::new(Closure { take: Delivery::any, handler }), None).await
+        self.begin(Arc::new(Closure { take: |delivery| delivery.any(), handler }), None).await
     }
 }
 

@@ -135,8 +135,7 @@ pub struct Intake {
 pub struct HandlerEntry {
     /// The durable identity: `name = ".."`, or the function's path.
     pub name: &'static str,
-    /// The function's path: `module::function`, or `module::Service::method`, as
-    /// `std::any::type_name` tells it.
+    /// The function's path: `module::function`, or `module::Service::method`.
     pub path: &'static str,
     /// The function's own name.
     pub function: &'static str,

@@ -59,12 +59,7 @@ fn request(spec: &Spec) -> Claim {
     }
 }
 
-fn resume(
-    engine: Arc<Engine>,
-    spec: Arc<Spec>,
-    claimed: Claimed,
-    log_end: Position,
-) -> Runner {
+fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Position) -> Runner {
     let recorded = claimed.checkpoint.low_water;
     let mut runner = Runner {
         epoch: claimed.epoch,
