@@ -17,27 +17,31 @@ use crate::{
 
 /// The profiles, by customer.
 #[derive(Default)]
-pub struct Profiles(Mutex<HashMap<Uuid, String>>);
+pub struct Profiles {
+    names: Mutex<HashMap<Uuid, String>>,
+}
 
 #[handler(event = "user.created")]
 async fn create_profile(user: &UserCreated, profiles: State<Profiles>, stage: State<Stage>) {
-    let mut profiles = profiles.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = profiles.names.lock().unwrap_or_else(PoisonError::into_inner);
     // An event may come twice, and this does the same both times.
-    profiles.insert(user.user_id, user.name.clone());
+    names.insert(user.user_id, user.name.clone());
     stage.say("profiles", format!("{} has a profile", user.name));
 }
 
 /// How many pages have been viewed since the shop opened.
 #[derive(Clone, Default)]
-pub struct PageCounter(Arc<AtomicU64>);
+pub struct PageCounter {
+    views: Arc<AtomicU64>,
+}
 
 impl PageCounter {
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    pub fn views(&self) -> u64 {
+        self.views.load(Ordering::Relaxed)
     }
 }
 
-#[handler]
+#[handler(event = "page.viewed")]
 async fn count_page(_viewed: &PageViewed, counter: State<PageCounter>) {
-    counter.0.fetch_add(1, Ordering::Relaxed);
+    counter.views.fetch_add(1, Ordering::Relaxed);
 }
