@@ -16,6 +16,10 @@ pub mod delivery;
 pub mod store;
 
 pub mod backend;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[doc(hidden)]
 pub mod __private;
