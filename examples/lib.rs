@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Kairo at work: see `examples/`, and run one with `cargo run -p examples --example shop`.

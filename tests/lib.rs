@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Tests of the whole library, as its users see it.

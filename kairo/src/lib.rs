@@ -1,19 +1,27 @@
 //! Kairo: the event backbone of a Rust service.
+//!
+//! A struct with [`event`] on it is a durable event, a function with [`handler`] on it reacts to
+//! it, and [`Kairo`] runs the two: everything that is published is in the store before `publish`
+//! returns, and every subscription sees it, however often the process is killed.
+#![doc = ""]
+#![doc = "```"]
+#![doc = include_str!("../../examples/examples/hello.rs")]
+#![doc = "```"]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The macros' expansions say `::kairo`, in this crate too.
 extern crate self as kairo;
 
 // In reading order: a file imports only rooms above its own.
-pub mod clock;
 pub mod error;
+pub mod clock;
+mod observe;
 pub mod event;
 pub mod handler;
-mod observe;
 pub mod retry;
 
-pub mod delivery;
 pub mod store;
+pub mod delivery;
 
 pub mod backend;
 #[cfg(feature = "conformance")]
@@ -21,13 +29,23 @@ pub mod conformance;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+mod engine;
+pub mod bus;
+
+pub mod prelude;
 #[doc(hidden)]
 pub mod __private;
 
 pub use self::{
+    bus::{Kairo, Publish, Published, Publisher, Subscription},
+    delivery::{DeadLetter, LetterFilter, Reason},
+    engine::{
+        dispatch::Outcome,
+        registry::{Crate, CrateSummary, WiredHandler, Wiring},
+    },
     error::{Error, Result},
     event::{
-        Event, EventSet, Upcast,
+        Event, EventSet, Upcast, Validate,
         envelope::{AnyEvent, Envelope},
         name::{EventName, StreamName},
     },
@@ -35,3 +53,10 @@ pub use self::{
     retry::RetryPolicy,
     store::{Position, Version},
 };
+pub use kairo_macros::{Classify, Event, data, event, events, handler, handlers, on_dead_letter};
+pub use uuid::Uuid;
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

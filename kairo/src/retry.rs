@@ -15,7 +15,7 @@ pub const IN_PLACE_MAX: Duration = Duration::from_secs(1);
 pub const CONFLICT_RETRIES_MAX: u32 = 10;
 
 /// The ceiling of an exponential backoff that states none.
-const PAUSE_MAX: Duration = Duration::from_secs(3600);
+const PAUSE_MAX: Duration = Duration::from_hours(1);
 
 /// The default: 3 retries within two seconds, then 5 within an hour and a quarter.
 const DEFAULT_PAUSES: &[Duration] = &[
@@ -24,15 +24,17 @@ const DEFAULT_PAUSES: &[Duration] = &[
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
-    Duration::from_secs(120),
-    Duration::from_secs(600),
-    Duration::from_secs(3600),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+    Duration::from_hours(1),
 ];
 
 /// What `dispatch` does next with a delivery whose handler failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Deliver again once this pause has passed.
+    /// Deliver again once this pause has passed, which is waited for in place.
+    RetryInPlace(Duration),
+    /// Deliver again once this pause has passed; that is written down, so it survives a restart.
     RetryAfter(Duration),
     /// The handler said that trying again cannot help: bury the event as a dead letter.
     Hopeless,
@@ -115,7 +117,16 @@ impl RetryPolicy {
         match class {
             Class::Permanent => Verdict::Hopeless,
             _ if self.retries_max < attempt.get() => Verdict::Exhausted,
-            Class::Retryable | Class::Conflict => Verdict::RetryAfter(self.pause(attempt, draw)),
+            Class::Retryable | Class::Conflict => {
+                let bare = self.pause(attempt);
+                let pause = if self.jitter { extend(bare, draw) } else { bare };
+                // Jitter does not decide this: a policy behaves the same way each time.
+                if bare <= IN_PLACE_MAX {
+                    Verdict::RetryInPlace(pause)
+                } else {
+                    Verdict::RetryAfter(pause)
+                }
+            }
         }
     }
 
@@ -126,9 +137,9 @@ impl RetryPolicy {
         }
     }
 
-    fn pause(&self, attempt: NonZeroU32, draw: u32) -> Duration {
+    fn pause(&self, attempt: NonZeroU32) -> Duration {
         let retry = attempt.get();
-        let pause = match self.pauses {
+        match self.pauses {
             Pauses::Listed(pauses) => {
                 let last = pauses.len() - 1;
                 pauses[usize::try_from(retry - 1).map_or(last, |index| cmp::min(index, last))]
@@ -137,13 +148,13 @@ impl RetryPolicy {
             Pauses::Growing { first, exponential: true, max } => {
                 cmp::min(first.saturating_mul(2_u32.saturating_pow(retry - 1)), max)
             }
-        };
-        if !self.jitter {
-            return pause;
         }
-        // Jitter only extends: a shorter pause would press a service that is already down.
-        pause + (pause / 4).mul_f64(f64::from(draw) / f64::from(u32::MAX))
     }
+}
+
+/// Jitter only extends: a shorter pause would press a service that is already down.
+fn extend(pause: Duration, draw: u32) -> Duration {
+    pause + (pause / 4).mul_f64(f64::from(draw) / f64::from(u32::MAX))
 }
 
 impl Default for RetryPolicy {
@@ -175,7 +186,7 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_ceiling_and_then_the_event_is_dead() {
         let policy = RetryPolicy::new(3).backoff(SECOND).exponential().pause_max(3 * SECOND);
-        check(policy, Class::Retryable, 1, Verdict::RetryAfter(SECOND));
+        check(policy, Class::Retryable, 1, Verdict::RetryInPlace(SECOND));
         check(policy, Class::Retryable, 2, Verdict::RetryAfter(2 * SECOND));
         check(policy, Class::Retryable, 3, Verdict::RetryAfter(3 * SECOND));
         check(policy, Class::Retryable, 4, Verdict::Exhausted);
@@ -184,13 +195,13 @@ mod tests {
     #[test]
     fn a_plain_backoff_waits_the_same_each_time() {
         let policy = RetryPolicy::new(2).backoff(SECOND);
-        check(policy, Class::Retryable, 1, Verdict::RetryAfter(SECOND));
-        check(policy, Class::Retryable, 2, Verdict::RetryAfter(SECOND));
+        check(policy, Class::Retryable, 1, Verdict::RetryInPlace(SECOND));
+        check(policy, Class::Retryable, 2, Verdict::RetryInPlace(SECOND));
     }
 
     #[test]
     fn the_default_gives_up_after_nine_attempts() {
-        check(RetryPolicy::DEFAULT, Class::Retryable, 3, Verdict::RetryAfter(SECOND));
+        check(RetryPolicy::DEFAULT, Class::Retryable, 3, Verdict::RetryInPlace(SECOND));
         check(RetryPolicy::DEFAULT, Class::Retryable, 4, Verdict::RetryAfter(5 * SECOND));
         check(RetryPolicy::DEFAULT, Class::Retryable, 8, Verdict::RetryAfter(3600 * SECOND));
         check(RetryPolicy::DEFAULT, Class::Retryable, 9, Verdict::Exhausted);
@@ -203,13 +214,17 @@ mod tests {
 
     #[test]
     fn jitter_only_extends_and_by_a_quarter_at_most() {
-        let plain = RetryPolicy::new(u32::MAX).backoff(SECOND).exponential();
-        for attempt in (1..=64).chain([u32::MAX]).filter_map(NonZeroU32::new) {
+        for pause in [Duration::ZERO, SECOND, 3600 * SECOND] {
             for draw in [0, 1, u32::MAX / 2, u32::MAX] {
-                let (bare, pause) =
-                    (plain.pause(attempt, draw), plain.jitter().pause(attempt, draw));
-                assert!(bare <= pause && pause <= bare + bare / 4, "attempt {attempt}: {pause:?}");
+                let extended = extend(pause, draw);
+                assert!(pause <= extended && extended <= pause + pause / 4, "{draw}: {extended:?}");
             }
         }
+    }
+
+    #[test]
+    fn no_attempt_is_too_late_for_a_pause() {
+        let policy = RetryPolicy::new(u32::MAX).backoff(SECOND).exponential();
+        check(policy, Class::Retryable, u32::MAX - 1, Verdict::RetryAfter(PAUSE_MAX));
     }
 }

@@ -147,6 +147,11 @@ impl DeadLetter {
         self.failures.last().and_then(|failed| failed.errors.first()).map_or("", String::as_str)
     }
 
+    /// The key that its event has, or held.
+    pub(crate) fn key(&self) -> String {
+        self.original.stream.to_string()
+    }
+
     /// The event as it is delivered when the letter is reprocessed.
     pub(crate) fn replayed(&self) -> EventData {
         let mut event = self.original.clone();

@@ -1,7 +1,7 @@
 //! The contract of deliveries: a subscription's durable place, its failures, its dead letters, and
 //! events that are not due yet.
 //!
-//! All of it changes through [`Store::commit`](crate::store::Store::commit); these traits read it.
+//! All of it changes through [`Store::commit`]; these traits read it.
 
 pub mod checkpoint;
 pub mod letter;
@@ -32,8 +32,9 @@ use crate::{
 /// - `a_renamed_subscription_keeps_its_place`
 /// - `removing_a_subscription_removes_its_rows_and_letters_stay`
 pub trait Deliveries: Store {
-    /// Takes a subscription over, making it first where it is new. Whoever held it is fenced off.
-    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed>>;
+    /// Takes subscriptions over in one commit, making those that are new. Whoever held one is
+    /// fenced off. The answers come in the order of the requests.
+    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>>;
 
     /// Gives a claim back, so that the next one is known to follow a clean stop. A claim that has
     /// been lost in the meantime is no error.
@@ -66,6 +67,8 @@ pub trait DeadLetters: Store {
 ///
 /// # Laws
 /// - `due_events_come_in_due_order`: ties in the order in which they were scheduled.
+/// - `an_event_is_scheduled_once`: scheduling an id that is in the timetable already is ignored, so
+///   that a handler that runs again delays nothing twice.
 /// - `taking_a_missing_event_is_not_found`: two who take the same event cannot both succeed.
 pub trait Timetable: Store {
     /// Events that are due at `now`, in due order, at most `limit` of them.

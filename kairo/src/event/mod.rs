@@ -1,6 +1,7 @@
 //! Events: what a type must offer to be one, and the forms in which events are passed around.
 
 pub mod envelope;
+pub mod key;
 pub mod name;
 pub mod pattern;
 pub mod record;
@@ -15,8 +16,11 @@ use self::{
     name::{EventName, StreamName},
 };
 use crate::{
-    error::{DecodeError, Result},
-    handler::Location,
+    error::{DecodeError, Error, Result},
+    handler::{
+        Location,
+        entry::{Intake, Listen},
+    },
 };
 
 /// A payload with a stable name; `#[event("its.name")]` implements it.
@@ -77,6 +81,51 @@ pub(crate) fn decode_exactly<E: Event>(schema: u32, json: &[u8]) -> Result<E, De
         .map_err(|source| DecodeError::Malformed { event: E::NAME.to_owned(), source })
 }
 
+/// Decodes a payload of the newest version, or of an older one by way of the type before it.
+#[doc(hidden)]
+pub fn decode_from<E: Event, Old: Event>(
+    schema: u32,
+    json: &[u8],
+    upcast: fn(Old) -> E,
+) -> Result<E, DecodeError> {
+    if schema < E::SCHEMA {
+        return Old::decode_schema(schema, json).map(upcast);
+    }
+    decode_exactly(schema, json)
+}
+
+/// Says what is wrong with a payload beyond its shape; `#[event(.., validate)]` asks it.
+///
+/// ```
+/// use kairo::{Event, Validate, event};
+///
+/// #[event("order.placed", validate)]
+/// struct OrderPlaced { cents: u64 }
+///
+/// impl Validate for OrderPlaced {
+///     fn validate(&self) -> Result<(), String> {
+///         if self.cents == 0 {
+///             return Err("an order must cost something".into());
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// assert!(Event::validate(&OrderPlaced { cents: 0 }).is_err());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say when it is valid",
+    label = "`validate` asks for `impl kairo::Validate`",
+    note = "write `impl kairo::Validate for {Self} {{ fn validate(&self) -> Result<(), String> {{ .. }} }}`, or remove `validate`"
+)]
+pub trait Validate {
+    /// Checks the payload.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn validate(&self) -> Result<(), String>;
+}
+
 /// Makes the current version of an event from the one before it.
 #[diagnostic::on_unimplemented(
     message = "no upcast from `{Old}` to `{Self}`",
@@ -101,6 +150,18 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     /// Whether it can also hold events of other names.
     const OPEN: bool = false;
 
+    /// Whether its members live in memory only.
+    const EPHEMERAL: bool = false;
+
+    /// What it can hold, listening to its members.
+    #[doc(hidden)]
+    const INTAKE: Intake = Intake {
+        listen: Listen::Members,
+        members: Self::NAMES,
+        open: Self::OPEN,
+        ephemeral: Self::EPHEMERAL,
+    };
+
     /// Decodes any of its members by name.
     ///
     /// # Errors
@@ -114,7 +175,11 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     label = "events are stored and sent, which `{Self}` does not support",
     note = "put `#[kairo::data]` on the definition of `{Self}` (or derive `Serialize`, `Deserialize`, `Clone` and `Debug`), or skip the field with `#[serde(skip)]`"
 )]
-pub trait Data: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
+pub trait Data: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// Exists so that expansions can ask for this trait by naming something in it.
+    #[doc(hidden)]
+    fn fits() {}
+}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static> Data for T {}
@@ -137,6 +202,27 @@ pub struct EventEntry {
 }
 
 inventory::collect!(EventEntry);
+
+/// The entry of an event type.
+#[doc(hidden)]
+#[must_use]
+pub const fn event_entry<E: Event>(type_name: &'static str, location: Location) -> EventEntry {
+    EventEntry {
+        name: E::NAME,
+        schema: E::SCHEMA,
+        ephemeral: E::EPHEMERAL,
+        type_name,
+        location,
+        check: check::<E>,
+    }
+}
+
+/// Decodes and validates a payload of a schema version, and tells the stream that it names.
+fn check<E: Event>(schema: u32, json: &[u8]) -> Result<Option<String>> {
+    let event = E::decode_schema(schema, json)?;
+    event.validate().map_err(|reason| Error::invalid("event", E::NAME, reason))?;
+    Ok(event.stream())
+}
 
 /// The newest registered version of an event.
 pub(crate) fn registered(name: &str) -> Option<&'static EventEntry> {

@@ -39,7 +39,7 @@ impl Text {
 ///     "event name `User Created` is not valid: it contains 'U'; use lower-case letters, digits, \
 ///      `-` and `_` between single dots"
 /// );
-/// # kairo::Result::Ok(())
+/// # Ok::<(), kairo::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct EventName(Text);

@@ -49,6 +49,8 @@ pub const fn matches(pattern: &str, name: &str) -> bool {
 pub enum Interest {
     /// One event by its name.
     Name(&'static str),
+    /// Several events by their names.
+    Names(&'static [&'static str]),
     /// Every event whose name matches a pattern of `*` (one segment) and `**` (any number, last).
     Pattern(&'static str),
     /// Every event whose whole name matches a regular expression.
@@ -63,6 +65,7 @@ impl Interest {
     pub fn wants(&self, name: &str) -> bool {
         match self {
             Self::Name(wanted) => *wanted == name,
+            Self::Names(wanted) => wanted.contains(&name),
             Self::Pattern(pattern) => {
                 (!name.starts_with("kairo.") || pattern.starts_with("kairo."))
                     && matches(pattern, name)
@@ -79,6 +82,7 @@ impl fmt::Display for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(text) | Self::Pattern(text) => f.write_str(text),
+            Self::Names(names) => f.write_str(&names.join(", ")),
             Self::Regex(regex) => write!(f, "/{}/", regex.source),
         }
     }

@@ -22,6 +22,15 @@ pub struct Location {
 }
 
 impl Location {
+    /// The place of the caller.
+    #[doc(hidden)]
+    #[must_use]
+    #[track_caller]
+    pub const fn here(module: &'static str) -> Self {
+        let caller = std::panic::Location::caller();
+        Self { module, file: caller.file(), line: caller.line(), column: caller.column() }
+    }
+
     /// The crate that the item is in.
     #[must_use]
     pub fn crate_name(&self) -> &'static str {
@@ -109,10 +118,25 @@ pub enum Listen {
     Regex(&'static str),
 }
 
+/// What an argument of a handler can hold, and what the handler therefore listens to.
+#[derive(Clone, Copy, Debug)]
+pub struct Intake {
+    /// What it listens to unless the handler says otherwise.
+    pub listen: Listen,
+    /// The names that it can hold.
+    pub members: &'static [&'static str],
+    /// Whether it can hold events of other names as well.
+    pub open: bool,
+    /// Whether its events live in memory only.
+    pub ephemeral: bool,
+}
+
 /// A handler of a linked crate.
 pub struct HandlerEntry {
     /// The durable identity: `name = ".."`, or the function's path.
     pub name: &'static str,
+    /// The function's path: `module::function`, or `module::Service::method`.
+    pub path: &'static str,
     /// The function's own name.
     pub function: &'static str,
     /// Where it is declared.
@@ -140,6 +164,36 @@ pub struct HandlerEntry {
 }
 
 inventory::collect!(HandlerEntry);
+
+impl HandlerEntry {
+    /// A handler with all defaults.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(
+        path: &'static str,
+        function: &'static str,
+        location: Location,
+        intake: Intake,
+        call: for<'a> fn(&'a Delivery<'a>) -> HandlerFuture<'a>,
+    ) -> Self {
+        Self {
+            name: path,
+            path,
+            function,
+            location,
+            listen: intake.listen,
+            members: intake.members,
+            open: intake.open,
+            ephemeral: intake.ephemeral,
+            on_dead_letter: false,
+            options: Options::DEFAULT,
+            service: None,
+            needs: Vec::new,
+            filter: None,
+            call,
+        }
+    }
+}
 
 impl fmt::Debug for HandlerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@ pub mod context;
 pub mod delivery;
 pub mod entry;
 pub mod failure;
+pub mod receive;
 
 pub use self::{
     context::{Attempt, Context, FromContext, Need, State},

@@ -42,8 +42,11 @@ impl Subscription {
 }
 
 impl Deliveries for MemoryStore {
-    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed>> {
-        Box::pin(async move { self.with(|state| Ok(state.claim(claim))).await })
+    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+        Box::pin(async move {
+            self.with(|state| Ok(claims.into_iter().map(|claim| state.claim(claim)).collect()))
+                .await
+        })
     }
 
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {

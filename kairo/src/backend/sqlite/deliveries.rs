@@ -17,10 +17,10 @@ use crate::{
 };
 
 impl Deliveries for SqliteStore {
-    fn claim(&self, request: Claim) -> BoxFuture<'_, Result<Claimed>> {
-        Box::pin(
-            self.write("claiming a subscription of", move |connection| claim(connection, &request)),
-        )
+    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+        Box::pin(self.write("claiming subscriptions of", move |connection| {
+            claims.iter().map(|request| claim(connection, request)).collect()
+        }))
     }
 
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {

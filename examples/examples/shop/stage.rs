@@ -1,0 +1,38 @@
+//! Handlers run side by side. What they say is collected here and shown in order, so that every
+//! run of the example looks the same.
+
+use std::{fmt::Display, time::Duration};
+
+use tokio::{sync::watch, time::timeout};
+
+/// How long a scene may take.
+const SCENE_MAX: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug, Default)]
+pub struct Stage {
+    lines: watch::Sender<Vec<String>>,
+}
+
+impl Stage {
+    /// Says something about what a handler does.
+    pub fn say(&self, who: &str, what: impl Display) {
+        self.lines.send_modify(|lines| lines.push(format!("  {who:<14} {what}")));
+    }
+
+    /// Waits until `count` things have been said, and shows them under a title.
+    pub async fn show(&self, title: &str, count: usize) -> kairo::Result<()> {
+        let mut said = self.lines.subscribe();
+        let complete = timeout(SCENE_MAX, said.wait_for(|lines| count <= lines.len())).await;
+        if complete.is_err() {
+            println!("\n{title} (not all of it was done in {SCENE_MAX:?})");
+        } else {
+            println!("\n{title}");
+        }
+        let mut lines = self.lines.send_replace(Vec::new());
+        lines.sort();
+        for line in lines {
+            println!("{line}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! The grammar of attribute arguments: `"text", key = value, key(..), key`, with recovery after
+//! each mistake.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::{
+    Expr, ExprLit, Lit, LitStr, Path, Token,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+    spanned::Spanned,
+};
+
+use crate::{mistakes::Mistakes, names};
+
+/// The arguments of one attribute.
+pub(crate) struct Args {
+    /// A string in front of everything else: `#[event("user.created")]`.
+    pub(crate) lead: Option<LitStr>,
+    list: Vec<Arg>,
+}
+
+/// One `key`, `key = value` or `key(..)`.
+pub(crate) struct Arg {
+    pub(crate) key: Ident,
+    value: Value,
+}
+
+enum Value {
+    None,
+    Expr(Expr),
+    List(TokenStream, Span),
+}
+
+impl Args {
+    /// Reads the arguments of `owner`, such as `` `#[event]` ``; unknown keys are mistakes.
+    pub(crate) fn parse(
+        mistakes: &mut Mistakes,
+        owner: &str,
+        keys: &[&str],
+        tokens: TokenStream,
+    ) -> Self {
+        let mut args = Self { lead: None, list: Vec::new() };
+        let parser = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                if let Err(error) = args.parse_one(mistakes, owner, keys, input) {
+                    mistakes.push(error);
+                    skip_to_comma(input)?;
+                }
+                if !input.is_empty() && !input.peek(Token![,]) {
+                    let message = format!("write a `,` between the arguments of {owner}");
+                    mistakes.at(input.span(), message);
+                    skip_to_comma(input)?;
+                }
+                input.parse::<Option<Token![,]>>()?;
+            }
+            Ok(())
+        };
+        if let Err(error) = parser.parse2(tokens) {
+            mistakes.push(error);
+        }
+        args
+    }
+
+    fn parse_one(
+        &mut self,
+        mistakes: &mut Mistakes,
+        owner: &str,
+        keys: &[&str],
+        input: ParseStream<'_>,
+    ) -> syn::Result<()> {
+        if input.peek(LitStr) && self.lead.is_none() && self.list.is_empty() {
+            self.lead = Some(input.parse()?);
+            return Ok(());
+        }
+        // `crate` is for re-exports; nobody who mistypes something else is looking for it.
+        let shown = keys.iter().copied().filter(|key| *key != "crate");
+        if !input.peek(Ident::peek_any) {
+            let message = format!("this is no argument of {owner}: {}", names::hint("", shown));
+            return Err(syn::Error::new(input.span(), message));
+        }
+        let key = input.call(Ident::parse_any)?;
+        let value = parse_value(&key, input)?;
+        let text = key.to_string();
+        if !keys.contains(&text.as_str()) {
+            let hint = names::hint(&text, shown);
+            mistakes.at(key.span(), format!("{owner} has no argument `{text}`: {hint}"));
+        } else if self.has(&text) {
+            mistakes.at(key.span(), format!("`{text}` is given twice: remove one of them"));
+        } else {
+            self.list.push(Arg { key, value });
+        }
+        Ok(())
+    }
+
+    /// Whether the argument was given, in whatever form.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Where the argument was given.
+    pub(crate) fn span(&self, key: &str) -> Option<Span> {
+        self.get(key).map(|arg| arg.key.span())
+    }
+
+    fn get(&self, key: &str) -> Option<&Arg> {
+        self.list.iter().find(|arg| arg.key == key)
+    }
+
+    /// Whether a plain word was given.
+    pub(crate) fn flag(&self, mistakes: &mut Mistakes, key: &str) -> bool {
+        let Some(arg) = self.get(key) else { return false };
+        match &arg.value {
+            Value::None => true,
+            Value::Expr(Expr::Lit(ExprLit { lit: Lit::Bool(on), .. })) if on.value => {
+                mistakes.on(on, format!("`{key}` takes no value: write `{key}`"));
+                false
+            }
+            Value::Expr(value) => {
+                let message = format!("`{key}` takes no value: write `{key}`, or remove it");
+                mistakes.on(value, message);
+                false
+            }
+            Value::List(_, span) => {
+                mistakes.at(*span, format!("`{key}` takes no value: write `{key}`"));
+                false
+            }
+        }
+    }
+
+    /// A string literal.
+    pub(crate) fn string(
+        &self,
+        mistakes: &mut Mistakes,
+        key: &str,
+        example: &str,
+    ) -> Option<LitStr> {
+        let arg = self.get(key)?;
+        if let Value::Expr(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) = &arg.value {
+            return Some(text.clone());
+        }
+        let span = arg.value_span();
+        mistakes.at(span, format!("`{key}` takes a string: write `{key} = \"{example}\"`"));
+        None
+    }
+
+    /// A whole number from `min` to `u32::MAX`.
+    pub(crate) fn number(
+        &self,
+        mistakes: &mut Mistakes,
+        key: &str,
+        min: u32,
+        example: u32,
+    ) -> Option<u32> {
+        let arg = self.get(key)?;
+        if let Value::Expr(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &arg.value
+            && let Ok(number) = number.base10_parse::<u32>()
+            && min <= number
+        {
+            return Some(number);
+        }
+        let span = arg.value_span();
+        let message = format!("`{key}` takes a number from {min}: write `{key} = {example}`");
+        mistakes.at(span, message);
+        None
+    }
+
+    /// A duration above zero, such as `"2s"`.
+    pub(crate) fn duration(
+        &self,
+        mistakes: &mut Mistakes,
+        key: &str,
+        example: &str,
+    ) -> Option<Duration> {
+        let text = self.string(mistakes, key, example)?;
+        match parse_duration(&text.value()) {
+            Some(duration) if !duration.is_zero() => Some(duration),
+            Some(_) => {
+                let message = format!("`{key}` must be longer than nothing: write \"{example}\"");
+                mistakes.at(text.span(), message);
+                None
+            }
+            None => {
+                mistakes.at(
+                    text.span(),
+                    format!(
+                        "\"{}\" is no duration: write a whole number and `ms`, `s`, `m` or `h`, \
+                         such as \"{example}\"",
+                        text.value()
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// One of a few words, as the index of the word.
+    pub(crate) fn choice(
+        &self,
+        mistakes: &mut Mistakes,
+        key: &str,
+        words: &[&str],
+    ) -> Option<usize> {
+        let text = self.string(mistakes, key, words.first().copied().unwrap_or_default())?;
+        let found = text.value();
+        let index = words.iter().position(|word| *word == found);
+        if index.is_none() {
+            let hint = names::hint(&found, words.iter().copied()).replace('`', "\"");
+            mistakes.at(text.span(), format!("`{key}` cannot be \"{found}\": {hint}"));
+        }
+        index
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&self, mistakes: &mut Mistakes, key: &str) -> Option<bool> {
+        let arg = self.get(key)?;
+        if let Value::Expr(Expr::Lit(ExprLit { lit: Lit::Bool(value), .. })) = &arg.value {
+            return Some(value.value);
+        }
+        let span = arg.value_span();
+        mistakes.at(span, format!("`{key}` takes `true` or `false`: write `{key} = false`"));
+        None
+    }
+
+    /// A path, such as that of a function.
+    pub(crate) fn path(&self, mistakes: &mut Mistakes, key: &str, example: &str) -> Option<Path> {
+        let arg = self.get(key)?;
+        if let Value::Expr(Expr::Path(path)) = &arg.value {
+            return Some(path.path.clone());
+        }
+        let span = arg.value_span();
+        mistakes.at(span, format!("`{key}` takes a path: write `{key} = {example}`"));
+        None
+    }
+
+    /// What stands in the parentheses of `key(..)`, with the span of them.
+    pub(crate) fn list(
+        &self,
+        mistakes: &mut Mistakes,
+        key: &str,
+        example: &str,
+    ) -> Option<(TokenStream, Span)> {
+        let arg = self.get(key)?;
+        if let Value::List(tokens, span) = &arg.value
+            && !tokens.is_empty()
+        {
+            return Some((tokens.clone(), *span));
+        }
+        let span = arg.value_span();
+        mistakes.at(span, format!("write `{key}({example})`"));
+        None
+    }
+}
+
+impl Arg {
+    fn value_span(&self) -> Span {
+        match &self.value {
+            Value::None => self.key.span(),
+            Value::Expr(value) => value.span(),
+            Value::List(_, span) => *span,
+        }
+    }
+}
+
+fn parse_value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
+    if let Some(equals) = input.parse::<Option<Token![=]>>()? {
+        if input.is_empty() || input.peek(Token![,]) {
+            let message = format!("write a value behind `{key} =`");
+            return Err(syn::Error::new_spanned(equals, message));
+        }
+        return input.parse().map(Value::Expr);
+    }
+    if input.peek(syn::token::Paren) {
+        let inner;
+        let paren = syn::parenthesized!(inner in input);
+        return Ok(Value::List(inner.parse()?, paren.span.join()));
+    }
+    Ok(Value::None)
+}
+
+fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+/// Reads `500ms`, `2s`, `5m` or `1h`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let seconds = match unit {
+        "ms" => return Some(Duration::from_millis(number)),
+        "s" => Some(number),
+        "m" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        _ => None,
+    };
+    // The const constructor of milliseconds must not overflow either.
+    seconds.filter(|seconds| *seconds <= u64::MAX / 1000).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2s"), Some(Duration::from_secs(2)));
+        assert_eq!(parse_duration("5m"), Some(Duration::from_secs(300)));
+        assert_eq!(parse_duration("1h"), Some(Duration::from_secs(3600)));
+        for wrong in ["", "2", "s", "2 s", "2sec", "-1s", "1.5s", "99999999999999999999s"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse_duration("18446744073709551615h"), None);
+    }
+}

@@ -1,0 +1,275 @@
+//! The options of a handler, and which of them cannot work together.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::{LitStr, Path};
+
+use super::parse::Input;
+use crate::{args::Args, mistakes::Mistakes, names};
+
+/// The longest name of a subscription, in bytes.
+const NAME_MAX: usize = 200;
+
+/// Options that need the log.
+const DURABLE: &[&str] =
+    &["concurrency", "unordered", "start", "dead_letter", "on_dead", "renamed_from"];
+
+/// What a handler says it listens to.
+pub(crate) enum Listen {
+    /// What its argument is.
+    Argument,
+    Event(LitStr),
+    Pattern(LitStr),
+    Regex(LitStr),
+}
+
+/// The options of a handler, checked.
+pub(crate) struct Options {
+    pub(crate) listen: Listen,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) filter: Option<Path>,
+    pub(crate) ephemeral: Option<Span>,
+    /// Those that need the log, where they stand.
+    pub(crate) durable: Vec<(&'static str, Span)>,
+    retry: Option<Retry>,
+    timeout: Option<Duration>,
+    concurrency: Option<u32>,
+    unordered: bool,
+    from_beginning: bool,
+    dead_letter: Option<bool>,
+    hold_key: bool,
+    renamed_from: Option<LitStr>,
+}
+
+#[derive(Default)]
+struct Retry {
+    max: Option<u32>,
+    backoff: Option<Duration>,
+    exponential: bool,
+    jitter: bool,
+    pause_max: Option<Duration>,
+}
+
+/// Checks the options of a handler.
+pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Options {
+    let args = &input.args;
+    let attribute = input.kind.attribute();
+    if let Some(lead) = &args.lead {
+        let text = lead.value();
+        let key = if text.contains('*') { "pattern" } else { "event" };
+        let message = format!("write `#[{attribute}({key} = \"{text}\")]`");
+        mistakes.at(lead.span(), message);
+    }
+    let options = Options {
+        listen: check_listen(mistakes, args),
+        name: check_durable_name(mistakes, args, "name", "send-welcome-mail"),
+        filter: args.path(mistakes, "filter", "is_wanted"),
+        ephemeral: args.span("ephemeral").filter(|_| args.flag(mistakes, "ephemeral")),
+        durable: DURABLE.iter().filter_map(|key| Some((*key, args.span(key)?))).collect(),
+        retry: check_retry(mistakes, args),
+        timeout: args.duration(mistakes, "timeout", "30s"),
+        concurrency: args.number(mistakes, "concurrency", 1, 8),
+        unordered: args.flag(mistakes, "unordered"),
+        from_beginning: args.choice(mistakes, "start", &["now", "beginning"]) == Some(1),
+        dead_letter: args.boolean(mistakes, "dead_letter"),
+        hold_key: args.choice(mistakes, "on_dead", &["hold-key", "release-key"]) == Some(0),
+        renamed_from: check_durable_name(mistakes, args, "renamed_from", "shop::orders::confirm"),
+    };
+    check_together(mistakes, args, &options);
+    options
+}
+
+fn check_listen(mistakes: &mut Mistakes, args: &Args) -> Listen {
+    let event = args.string(mistakes, "event", "user.created");
+    let pattern = args.string(mistakes, "pattern", "user.*");
+    let regex = args.string(mistakes, "regex", r"user\\..*");
+    check_one(mistakes, &[("event", &event), ("pattern", &pattern), ("regex", &regex)]);
+    if let Some(event) = event {
+        check_event(mistakes, &event);
+        return Listen::Event(event);
+    }
+    if let Some(pattern) = pattern {
+        if let Err(message) = names::check_pattern(&pattern.value()) {
+            mistakes.at(pattern.span(), message);
+        }
+        return Listen::Pattern(pattern);
+    }
+    if let Some(regex) = regex {
+        // Compiled the way the library does it.
+        if let Err(error) = regex_lite::Regex::new(&format!("^(?:{})$", regex.value())) {
+            let text = regex.value();
+            let message = format!("\"{text}\" is no regular expression: {error}; change it");
+            mistakes.at(regex.span(), message);
+        }
+        return Listen::Regex(regex);
+    }
+    Listen::Argument
+}
+
+fn check_one(mistakes: &mut Mistakes, choices: &[(&str, &Option<LitStr>)]) {
+    let mut given = choices.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    let Some((first, _)) = given.next() else { return };
+    for (second, value) in given {
+        let message = format!("give either `{first}` or `{second}`: remove one of them");
+        mistakes.at(value.span(), message);
+    }
+}
+
+fn check_event(mistakes: &mut Mistakes, event: &LitStr) {
+    let text = event.value();
+    if text.contains('*') {
+        mistakes.at(event.span(), format!("\"{text}\" is a pattern: write `pattern = \"{text}\"`"));
+    } else if let Err(message) = names::check_name(&text) {
+        mistakes.at(event.span(), message);
+    }
+}
+
+fn check_durable_name(
+    mistakes: &mut Mistakes,
+    args: &Args,
+    key: &str,
+    example: &str,
+) -> Option<LitStr> {
+    let name = args.string(mistakes, key, example)?;
+    let text = name.value();
+    if text.is_empty() || NAME_MAX < text.len() || text.contains(char::is_control) {
+        mistakes.at(
+            name.span(),
+            format!(
+                "`{key}` takes 1 to {NAME_MAX} bytes without control characters: write something \
+                 like \"{example}\""
+            ),
+        );
+    }
+    Some(name)
+}
+
+fn check_retry(mistakes: &mut Mistakes, args: &Args) -> Option<Retry> {
+    const EXAMPLE: &str = "max = 5, backoff = \"2s\", exponential";
+    let (tokens, _) = args.list(mistakes, "retry", EXAMPLE)?;
+    let keys = ["max", "backoff", "exponential", "jitter", "pause_max"];
+    let args = Args::parse(mistakes, "`retry(..)`", &keys, tokens);
+    if let Some(lead) = &args.lead {
+        let message =
+            format!("`retry(..)` takes no bare text: write `backoff = {}`", quote!(#lead));
+        mistakes.on(lead, message);
+    }
+    let retry = Retry {
+        max: args.number(mistakes, "max", 0, 5),
+        backoff: args.duration(mistakes, "backoff", "2s"),
+        exponential: args.flag(mistakes, "exponential"),
+        jitter: args.flag(mistakes, "jitter"),
+        pause_max: args.duration(mistakes, "pause_max", "1m"),
+    };
+    if let Some(span) = args.span("exponential").filter(|_| !args.has("backoff")) {
+        mistakes.at(span, "`exponential` needs a first pause to double: add `backoff = \"2s\"`");
+    }
+    if let Some(span) = args.span("pause_max").filter(|_| !args.has("exponential")) {
+        mistakes.at(span, "`pause_max` bounds pauses that grow: add `exponential`");
+    }
+    if let (Some(first), Some(max), Some(span)) =
+        (retry.backoff, retry.pause_max, args.span("pause_max"))
+        && max < first
+    {
+        let message = "`pause_max` is shorter than `backoff`: change one of them";
+        mistakes.at(span, message);
+    }
+    Some(retry)
+}
+
+fn check_together(mistakes: &mut Mistakes, args: &Args, options: &Options) {
+    if options.ephemeral.is_some() {
+        for (key, span) in &options.durable {
+            let message = format!(
+                "`{key}` needs the log, but an `ephemeral` handler runs in memory, inside \
+                 `publish`: remove one of them"
+            );
+            mistakes.at(*span, message);
+        }
+    }
+    let Some(on_dead) = args.span("on_dead").filter(|_| options.hold_key) else { return };
+    if options.dead_letter == Some(false) {
+        mistakes.at(
+            on_dead,
+            "without dead letters there is nothing that could hold a key: remove `on_dead`, or \
+             remove `dead_letter = false`",
+        );
+    }
+    if options.unordered {
+        mistakes.at(
+            on_dead,
+            "an `unordered` handler has no order that a dead event could hold up: remove one of \
+             them",
+        );
+    }
+}
+
+impl Options {
+    /// The options as the library's type; nothing where all are defaults.
+    pub(crate) fn expand(&self) -> Option<TokenStream> {
+        let mut set = TokenStream::new();
+        let mut field = |name: &str, value: TokenStream| {
+            let name = Ident::new(name, Span::call_site());
+            set.extend(quote!(#name: #value,));
+        };
+        if let Some(retry) = &self.retry {
+            let retry = retry.expand();
+            field("retry", quote!(__k::Some(#retry)));
+        }
+        if let Some(timeout) = self.timeout {
+            let timeout = expand_duration(timeout);
+            field("timeout", quote!(__k::Some(#timeout)));
+        }
+        if let Some(concurrency) = self.concurrency {
+            field("concurrency", quote!(__k::Some(#concurrency)));
+        }
+        if self.unordered {
+            field("unordered", quote!(true));
+        }
+        if self.from_beginning {
+            field("start", quote!(__k::StartAt::Beginning));
+        }
+        if let Some(dead_letter) = self.dead_letter {
+            field("dead_letter", quote!(__k::Some(#dead_letter)));
+        }
+        if self.hold_key {
+            field("on_dead", quote!(__k::OnDead::HoldKey));
+        }
+        if let Some(name) = &self.renamed_from {
+            field("renamed_from", quote!(__k::Some(#name)));
+        }
+        (!set.is_empty()).then(|| quote!(__k::Options { #set ..__k::Options::DEFAULT }))
+    }
+}
+
+impl Retry {
+    fn expand(&self) -> TokenStream {
+        let mut policy = match self.max {
+            Some(max) => quote!(__k::RetryPolicy::new(#max)),
+            None => quote!(__k::RetryPolicy::DEFAULT),
+        };
+        if let Some(backoff) = self.backoff {
+            let backoff = expand_duration(backoff);
+            policy.extend(quote!(.backoff(#backoff)));
+        }
+        if self.exponential {
+            policy.extend(quote!(.exponential()));
+        }
+        if let Some(max) = self.pause_max {
+            let max = expand_duration(max);
+            policy.extend(quote!(.pause_max(#max)));
+        }
+        if self.jitter {
+            policy.extend(quote!(.jitter()));
+        }
+        policy
+    }
+}
+
+fn expand_duration(duration: Duration) -> TokenStream {
+    // The parser lets no duration pass that milliseconds cannot count.
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    quote!(__k::Duration::from_millis(#milliseconds))
+}

@@ -1,0 +1,47 @@
+//! All that expansions may name. Nothing here is public in the sense of semantic versioning.
+
+pub mod checks;
+mod text;
+
+pub use std::{
+    option::Option::{self, None, Some},
+    result::Result::{self, Err, Ok},
+    string::String,
+    time::Duration,
+    vec::Vec,
+};
+
+pub use self::checks::{
+    check_dead_letter, check_durable, check_ephemeral, check_event_name, check_pattern,
+    check_temper, check_unique, check_upcast,
+};
+pub use crate::{
+    error::{DecodeError, Error},
+    event::{
+        Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
+        envelope::{AnyEvent, Envelope},
+        event_entry,
+        key::{Key, stream_of},
+    },
+    handler::{
+        Class, Classify, Failure, FromContext, Location, Need, State,
+        delivery::{
+            Delivery, EventRef, HandlerFuture, HandlerOutput, HandlerResult, Outcome, RunError, run,
+        },
+        entry::{HandlerEntry, Intake, Listen, OnDead, Options, StartAt},
+        failure::{Classifier, class_of},
+        receive::{
+            Filter, Receive, done, encoded, gather, not_a_member, service, set_borrow,
+            set_envelope, set_own,
+        },
+    },
+    retry::RetryPolicy,
+};
+pub use ::{inventory, serde, serde_json};
+
+/// The place of the caller.
+#[must_use]
+#[track_caller]
+pub const fn here(module: &'static str) -> Location {
+    Location::here(module)
+}

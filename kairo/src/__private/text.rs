@@ -1,0 +1,111 @@
+//! Text that the compiler can put together while it evaluates constants.
+
+/// The longest message, in bytes; what is longer is cut.
+const TEXT_MAX: usize = 2048;
+
+/// The longest words that are compared for a typing mistake, in bytes.
+const WORD_MAX: usize = 63;
+
+/// A message that grows by pieces.
+#[derive(Clone, Copy)]
+pub(super) struct Text {
+    bytes: [u8; TEXT_MAX],
+    len: usize,
+}
+
+impl Text {
+    pub(super) const fn new() -> Self {
+        Self { bytes: [0; TEXT_MAX], len: 0 }
+    }
+
+    pub(super) const fn then(mut self, piece: &str) -> Self {
+        let piece = piece.as_bytes();
+        let mut i = 0;
+        while i < piece.len() && self.len < TEXT_MAX {
+            self.bytes[self.len] = piece[i];
+            self.len += 1;
+            i += 1;
+        }
+        self
+    }
+
+    /// `"a", "b"`.
+    pub(super) const fn then_list(mut self, words: &[&str]) -> Self {
+        let mut i = 0;
+        while i < words.len() {
+            let comma = if i == 0 { "\"" } else { ", \"" };
+            self = self.then(comma).then(words[i]).then("\"");
+            i += 1;
+        }
+        self
+    }
+
+    pub(super) const fn as_str(&self) -> &str {
+        let (text, _) = self.bytes.split_at(self.len);
+        match std::str::from_utf8(text) {
+            Ok(text) => text,
+            // Cut inside a letter.
+            Err(_) => "the message is too long to be shown",
+        }
+    }
+}
+
+/// Whether two texts are the same.
+pub(super) const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Whether a text is among some.
+pub(super) const fn contains(words: &[&str], word: &str) -> bool {
+    let mut i = 0;
+    while i < words.len() {
+        if same(words[i], word) {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+/// Edits between two words; swapping two neighbours is one edit (optimal string alignment).
+pub(super) const fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if WORD_MAX < a.len() || WORD_MAX < b.len() {
+        return usize::MAX;
+    }
+    let mut rows = [[0; WORD_MAX + 1]; WORD_MAX + 1];
+    let mut i = 0;
+    while i <= a.len() {
+        let mut j = 0;
+        while j <= b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = rows[i - 1][j - 1] + if a[i - 1] == b[j - 1] { 0 } else { 1 };
+                let mut edits = min(replaced, min(rows[i - 1][j], rows[i][j - 1]) + 1);
+                if 1 < i && 1 < j && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    edits = min(edits, rows[i - 2][j - 2] + 1);
+                }
+                edits
+            };
+            j += 1;
+        }
+        i += 1;
+    }
+    rows[a.len()][b.len()]
+}
+
+const fn min(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
+}

@@ -1,0 +1,310 @@
+//! Configuring a bus and starting it.
+
+use std::{
+    any::type_name,
+    collections::{HashMap, HashSet},
+    env, fmt,
+    sync::{Arc, Mutex, RwLock},
+};
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals};
+use crate::{
+    backend,
+    clock::Clock,
+    delivery::Backend,
+    engine::{
+        Engine,
+        dispatch::{
+            claim,
+            spec::{Defaults, Spec},
+        },
+        registry::{Crate, Registry, Selection, Wired, Wiring, wire},
+        tail::{self, Tail},
+        timetable,
+    },
+    error::{Error, Result, WiringError},
+    handler::context::States,
+    retry::RetryPolicy,
+};
+
+/// The environment variable that names the store when the builder does not.
+const URL_VARIABLE: &str = "KAIRO_URL";
+
+/// The store when nothing names one.
+const URL_DEFAULT: &str = if cfg!(feature = "sqlite") { "sqlite://kairo.db" } else { "memory:" };
+
+/// A service that publishes: made once there is something to publish on.
+type Make = Box<dyn FnOnce(Publisher, &mut States) + Send>;
+
+/// What a bus is made of.
+#[derive(Default)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct Builder {
+    url: Option<String>,
+    backend: Option<Arc<dyn Backend>>,
+    clock: Clock,
+    states: States,
+    make: Vec<Make>,
+    mistakes: Vec<String>,
+    defaults: Defaults,
+    crates: Vec<Crate>,
+    only: Vec<&'static str>,
+    only_modules: Vec<String>,
+    forget: Vec<String>,
+}
+
+impl Builder {
+    /// The store, such as `sqlite://shop.db` or `memory:`; by default what the environment
+    /// variable `KAIRO_URL` says, or else `./kairo.db`.
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// A store that is open already.
+    pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// A value for the handlers that take `State<T>`; one of each type.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        if self.states.get::<T>().is_some() {
+            self.mistakes.push(format!("a `{}` was given twice: give it once", type_name::<T>()));
+        }
+        self.states.insert(Arc::new(value));
+        self
+    }
+
+    /// The service whose `#[handlers]` block is linked.
+    pub fn handlers<T: Send + Sync + 'static>(self, service: T) -> Self {
+        self.state(service)
+    }
+
+    /// A service that publishes itself, and so is made with a handle to the bus.
+    pub fn handlers_with<T, F>(mut self, make: F) -> Self
+    where
+        T: Send + Sync + 'static,
+        F: FnOnce(Publisher) -> T + Send + 'static,
+    {
+        self.make.push(Box::new(|publisher, states| states.insert(Arc::new(make(publisher)))));
+        self
+    }
+
+    /// How often a handler that states nothing itself is retried, with the default's pauses.
+    pub const fn max_retries(mut self, retries_max: u32) -> Self {
+        self.defaults.retry = RetryPolicy::new(retries_max);
+        self
+    }
+
+    /// How a handler that states nothing itself is retried.
+    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.defaults.retry = policy;
+        self
+    }
+
+    /// Whether a handler that states nothing itself keeps its dead events. Without, they are
+    /// dropped with an error in the log.
+    pub const fn dead_letters(mut self, keep: bool) -> Self {
+        self.defaults.dead_letters = keep;
+        self
+    }
+
+    /// Whether a subscription pauses by itself while most attempts fail; on unless stated.
+    pub const fn circuit_breaker(mut self, enabled: bool) -> Self {
+        self.defaults.circuit_breaker = enabled;
+        self
+    }
+
+    /// Crates whose events and handlers must be there: [`kairo::app!`](crate::app) links and names
+    /// them. `start` fails for one that has nothing registered.
+    pub fn crates(mut self, crates: impl IntoIterator<Item = Crate>) -> Self {
+        self.crates.extend(crates);
+        self
+    }
+
+    /// Runs this handler, and of all others only those that are named in the same way:
+    /// `.only(welcome).only(Notifications::confirm)`.
+    pub fn only<H>(mut self, _handler: H) -> Self {
+        self.only.push(type_name::<H>());
+        self
+    }
+
+    /// Runs the handlers of this module, such as `shop::billing`, and of all others only those
+    /// that are named too.
+    pub fn only_module(mut self, path: impl Into<String>) -> Self {
+        self.only_modules.push(path.into());
+        self
+    }
+
+    /// Deletes the place of a subscription that no handler has any more.
+    pub fn forget(mut self, subscription: impl Into<String>) -> Self {
+        self.forget.push(subscription.into());
+        self
+    }
+
+    /// Another clock, which a test moves by hand.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks that everything fits together, without a store and without starting anything: the
+    /// same check that `start` makes, for a test.
+    ///
+    /// # Errors
+    /// [`Error::Wiring`], listing everything that does not fit.
+    pub fn check(mut self) -> Result<Wiring> {
+        Ok(self.wire(&Publisher::unconnected())?.report())
+    }
+
+    /// Starts the bus: opens the store, wires every handler, and lets all subscriptions go on
+    /// where they stopped.
+    ///
+    /// # Errors
+    /// [`Error::Wiring`], listing everything that does not fit; what opening the store says.
+    pub async fn start(mut self) -> Result<Kairo> {
+        let publisher = Publisher::unconnected();
+        let registry = self.wire(&publisher)?;
+        let backend = self.open().await?;
+        let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
+        let orphans = self.settle_names(&*backend, &specs).await?;
+        let tail = Tail::new(backend.head().await?);
+        let engine = Arc::new(Engine {
+            backend,
+            clock: self.clock.clone(),
+            states: Arc::new(std::mem::take(&mut self.states)),
+            tail,
+            alone: Semaphore::new(1),
+            stop: watch::Sender::new(false),
+        });
+        let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
+        let planned = Arc::new(Notify::new());
+        let tasks = vec![
+            tokio::spawn(tail::follow(Arc::clone(&engine))),
+            tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
+        ];
+        let shared = Arc::new(Shared {
+            engine,
+            planned,
+            defaults: self.defaults,
+            wiring: registry.report(),
+            orphans,
+            subscriptions: RwLock::new(subscriptions),
+            ephemerals: RwLock::new(Arc::new(self.ephemerals(&registry))),
+            tasks: Mutex::new(tasks),
+        });
+        publisher.connect(&shared);
+        Ok(Kairo { shared })
+    }
+
+    fn wire(&mut self, publisher: &Publisher) -> Result<Registry> {
+        self.states.insert(Arc::new(publisher.clone()));
+        for make in std::mem::take(&mut self.make) {
+            make(publisher.clone(), &mut self.states);
+        }
+        let selection = Selection {
+            only: &self.only,
+            only_modules: &self.only_modules,
+            crates: &self.crates,
+            states: &self.states,
+        };
+        let mut mistakes = std::mem::take(&mut self.mistakes);
+        match wire(&selection) {
+            Ok(registry) if mistakes.is_empty() => Ok(registry),
+            Ok(_) => Err(Error::Wiring(WiringError::new(mistakes))),
+            Err(Error::Wiring(found)) => {
+                mistakes.extend(found.mistakes().iter().cloned());
+                Err(Error::Wiring(WiringError::new(mistakes)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open(&mut self) -> Result<Arc<dyn Backend>> {
+        if let Some(backend) = self.backend.take() {
+            return Ok(backend);
+        }
+        let url = self.url.take().or_else(|| env::var(URL_VARIABLE).ok());
+        backend::open(url.as_deref().unwrap_or(URL_DEFAULT), &self.clock).await
+    }
+
+    fn spec(&self, wired: &Wired) -> Spec {
+        Spec::of_entry(wired.entry, wired.interest.clone(), self.defaults)
+    }
+
+    fn ephemerals(&self, registry: &Registry) -> Ephemerals {
+        let names: Vec<_> = registry
+            .events
+            .iter()
+            .filter(|event| event.ephemeral)
+            .map(|event| event.name)
+            .collect();
+        let mut ephemerals = Ephemerals::default();
+        for wired in &registry.ephemeral {
+            ephemerals.add(&Arc::new(self.spec(wired)), &names);
+        }
+        ephemerals
+    }
+
+    /// Deletes what is to be forgotten, and finds names in the store that no handler has.
+    ///
+    /// A new handler beside an old name that looks like it is taken for a rename that would leave
+    /// its place in the log behind, and with it events: that is an error.
+    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result<Vec<String>> {
+        for name in &self.forget {
+            if !backend.remove_subscription(name.clone()).await? {
+                tracing::warn!(subscription = name, "there is no such subscription to forget");
+            }
+        }
+        let stored: HashSet<String> =
+            backend.subscriptions().await?.into_iter().map(|row| row.subscription).collect();
+        let (known, renamed): (HashSet<&str>, HashSet<&str>) = (
+            specs.iter().map(|spec| &*spec.name).collect(),
+            specs.iter().filter_map(|spec| spec.renamed_from).collect(),
+        );
+        let mut orphans: Vec<String> = stored
+            .iter()
+            .filter(|name| !known.contains(name.as_str()) && !renamed.contains(name.as_str()))
+            .cloned()
+            .collect();
+        orphans.sort();
+        let new = specs.iter().filter(|spec| !stored.contains(&*spec.name));
+        let mistakes = renames(&orphans, new.filter(|spec| spec.renamed_from.is_none()));
+        if !mistakes.is_empty() {
+            return Err(Error::Wiring(WiringError::new(mistakes)));
+        }
+        for orphan in &orphans {
+            tracing::warn!(
+                subscription = orphan,
+                "no handler of this process has this subscription"
+            );
+        }
+        Ok(orphans)
+    }
+}
+
+/// Orphans whose last segment is that of a new handler.
+fn renames<'a>(orphans: &[String], new: impl Iterator<Item = &'a Spec>) -> Vec<String> {
+    let last = |path: &str| path.rsplit("::").next().map(str::to_owned);
+    let by_last: HashMap<_, _> = orphans.iter().map(|name| (last(name), name)).collect();
+    new.filter_map(|spec| {
+        let old = by_last.get(&last(&spec.name))?;
+        Some(format!(
+            "handler `{}` is new, and the store has a subscription `{old}` that no handler has: \
+             add `renamed_from = \"{old}\"` to keep its place in the log, or `.forget(\"{old}\")` \
+             to the builder to give it up",
+            spec.name
+        ))
+    })
+    .collect()
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("defaults", &self.defaults).finish_non_exhaustive()
+    }
+}

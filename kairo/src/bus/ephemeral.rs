@@ -1,0 +1,153 @@
+//! Ephemeral events: handled inside `publish`, one handler after the other, without any disk.
+
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    future,
+    num::NonZeroU32,
+    pin::pin,
+    sync::{Arc, PoisonError},
+    task::Poll,
+};
+
+use super::{
+    Shared,
+    publishable::InMemory,
+    published::{Handled, Published},
+};
+use crate::{
+    engine::{
+        Engine,
+        dispatch::{
+            Outcome, run_once,
+            scope::{DEPTH_MAX, root},
+            spec::Spec,
+        },
+    },
+    error::{Error, Result},
+    event::record::Draft,
+    handler::{
+        Context,
+        delivery::{Delivery, Payload},
+    },
+    retry::Verdict,
+    store::{Append, Unit},
+};
+
+/// The handlers of ephemeral events, by the event's name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ephemerals {
+    by_name: HashMap<&'static str, Arc<[Arc<Spec>]>>,
+}
+
+impl Ephemerals {
+    /// Adds a handler for each of these events that it wants.
+    pub(super) fn add(&mut self, spec: &Arc<Spec>, events: &[&'static str]) {
+        for name in events.iter().filter(|name| spec.interest.wants(name)) {
+            let handlers = self.by_name.entry(name).or_default();
+            *handlers = handlers.iter().cloned().chain([Arc::clone(spec)]).collect();
+        }
+    }
+
+    /// Takes a handler out by its name; whether there was one.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        let had = self.has(name);
+        for handlers in self.by_name.values_mut() {
+            *handlers = handlers.iter().filter(|spec| &*spec.name != name).cloned().collect();
+        }
+        had
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.values().flat_map(|handlers| &**handlers).any(|spec| &*spec.name == name)
+    }
+}
+
+/// Hands an ephemeral event to its handlers, in the order of their names.
+pub(super) async fn publish(shared: &Arc<Shared>, event: InMemory<'_>) -> Result<Published> {
+    let handlers = {
+        let ephemerals = shared.ephemerals.read().unwrap_or_else(PoisonError::into_inner);
+        ephemerals.by_name.get(event.name).cloned()
+    };
+    let mut handled = Handled::default();
+    for spec in handlers.iter().flat_map(|handlers| &**handlers) {
+        if !deliver(shared, spec, event).await? {
+            handled.outcomes.push((Arc::clone(&spec.name), Outcome::Dropped));
+        }
+    }
+    Ok(Published::ephemeral(Arc::clone(shared), handled))
+}
+
+/// Runs one handler until it is done or its short retries are used up; whether it is done.
+async fn deliver(shared: &Arc<Shared>, spec: &Spec, event: InMemory<'_>) -> Result<bool> {
+    let engine = &*shared.engine;
+    let mut context = Context {
+        event: None,
+        attempt: NonZeroU32::MIN,
+        subscription: Arc::clone(&spec.name),
+        generation: 0,
+        states: Arc::clone(&engine.states),
+    };
+    loop {
+        let payload = Payload::Shared { value: event.value, encode: event.encode };
+        let delivery = Delivery { payload, context };
+        if let Some(wants) = &spec.filter
+            && delivery.any().is_ok_and(|event| !wants(&event))
+        {
+            return Ok(true);
+        }
+        let miss = match nested(run_once(spec.handle.run(&delivery), spec.timeout, &engine.clock))
+            .await?
+        {
+            Ok(drafts) => {
+                if !drafts.is_empty() {
+                    append(engine, drafts).await?;
+                }
+                return Ok(true);
+            }
+            Err(miss) => miss,
+        };
+        context = delivery.context;
+        match miss.verdict(&spec.retry, context.attempt, engine.clock.draw()) {
+            Verdict::RetryInPlace(pause) => engine.clock.sleep(pause).await,
+            // There is no disk for a longer pause to survive on.
+            Verdict::RetryAfter(_) | Verdict::Hopeless | Verdict::Exhausted => {
+                tracing::error!(subscription = %spec.name, event = event.name, error = %miss,
+                    "an ephemeral event is dropped");
+                return Ok(false);
+            }
+        }
+        context.attempt = context.attempt.saturating_add(1);
+    }
+}
+
+/// Appends what an ephemeral event's handler returned.
+async fn append(engine: &Engine, drafts: Vec<Draft>) -> Result {
+    let events = drafts.into_iter().map(|draft| root(draft, &engine.clock).map(Append::one));
+    engine.backend.commit(Unit::of_appends(events.collect::<Result<_>>()?)).await?;
+    Ok(())
+}
+
+thread_local! {
+    /// How many ephemeral deliveries the current poll is nested in.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Polls a run one level deeper; two handlers that feed each other end in an error here, where
+/// they would otherwise end with the stack.
+async fn nested<F: Future>(run: F) -> Result<F::Output> {
+    let mut run = pin!(run);
+    future::poll_fn(|context| {
+        let depth = DEPTH.get();
+        if DEPTH_MAX <= depth {
+            return Poll::Ready(Err(Error::Misuse(
+                "ephemeral events are nested more than 64 deep: do two handlers feed each other?",
+            )));
+        }
+        DEPTH.set(depth + 1);
+        let polled = run.as_mut().poll(context).map(Ok);
+        DEPTH.set(depth);
+        polled
+    })
+    .await
+}

@@ -1,0 +1,210 @@
+//! The bus: what an application holds to publish, to subscribe, and to look after its letters.
+
+mod builder;
+mod publishable;
+mod publish;
+mod published;
+mod publisher;
+mod ephemeral;
+mod subscribe;
+mod subscription;
+mod dead_letters;
+mod log;
+mod health;
+mod shutdown;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use tokio::{sync::Notify, task::JoinHandle};
+use uuid::Uuid;
+
+use self::ephemeral::Ephemerals;
+pub use self::{
+    builder::Builder,
+    dead_letters::DeadLetterQueue,
+    health::{Condition, Health, SubscriptionHealth},
+    log::EventLog,
+    publish::{Publish, PublishAll},
+    publishable::Publishable,
+    published::{Handled, Published},
+    publisher::Publisher,
+    subscribe::Subscribe,
+    subscription::Subscription,
+};
+use crate::{
+    engine::{
+        Engine,
+        dispatch::{Running, spec::Defaults},
+        registry::Wiring,
+    },
+    error::{Error, Result},
+    event::{Event, envelope::AnyEvent},
+    store::Unit,
+};
+
+/// A running bus. Cloning it is cheap, and all clones are the same bus.
+///
+/// When the last clone is dropped without [`shutdown`](Self::shutdown), everything stops at once;
+/// what was being handled is handled again after the next start.
+#[derive(Clone)]
+pub struct Kairo {
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a bus share.
+pub(crate) struct Shared {
+    engine: Arc<Engine>,
+    /// Rings when an event was delayed.
+    planned: Arc<Notify>,
+    defaults: Defaults,
+    wiring: Wiring,
+    /// Names in the store that nothing in this process has.
+    orphans: Vec<String>,
+    subscriptions: RwLock<Arc<[Arc<Running>]>>,
+    ephemerals: RwLock<Arc<Ephemerals>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Kairo {
+    /// Starts a bus with the store that `KAIRO_URL` names, or `./kairo.db`, and with every handler
+    /// of every linked crate.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Configures a bus.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Publishes an event; await what comes back, or set options first.
+    ///
+    /// When the await returns Ok, the event is durable and every subscription will see it. An
+    /// ephemeral event has been handled by then, and touches no disk.
+    ///
+    /// # Errors
+    /// [`Error::Encode`], [`Error::PayloadTooLarge`] and [`Error::Invalid`] for what cannot be an
+    /// event; [`Error::Conflict`] when the stream is not as [expected](Publish::expect);
+    /// [`Error::Full`] and [`Error::Store`] when the store cannot take it, and then nothing was
+    /// published. Dropping the future may publish the event or not, as with any commit.
+    pub fn publish<E: Publishable>(&self, event: E) -> Publish<'_, E> {
+        Publish::new(Ok(publish::Bus::Borrowed(&self.shared)), event)
+    }
+
+    /// Publishes several events in one commit: all of them, in this order, or none.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish); and [`Error::Misuse`] for an ephemeral event.
+    pub fn publish_all<E: Publishable>(
+        &self,
+        events: impl IntoIterator<Item = E>,
+    ) -> PublishAll<'_> {
+        PublishAll::new(Ok(publish::Bus::Borrowed(&self.shared)), events)
+    }
+
+    /// Takes a delayed event back by its id; false when it is in the log already, or unknown.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store fails.
+    pub async fn cancel(&self, id: Uuid) -> Result<bool> {
+        let unit = Unit { unscheduled: vec![id], ..Unit::default() };
+        match self.shared.engine.backend.commit(unit).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Subscribes a closure to one kind of event, under a durable name.
+    pub fn subscribe<E: Event>(&self, name: impl Into<Arc<str>>) -> Subscribe<'_, E> {
+        Subscribe::to_event(&self.shared, name.into())
+    }
+
+    /// Subscribes a closure to every event whose name matches a pattern.
+    pub fn subscribe_any(
+        &self,
+        name: impl Into<Arc<str>>,
+        pattern: &'static str,
+    ) -> Subscribe<'_, AnyEvent> {
+        Subscribe::to_pattern(&self.shared, name.into(), pattern)
+    }
+
+    /// The subscription of this name, if it runs in this process.
+    #[must_use]
+    pub fn subscription(&self, name: &str) -> Option<Subscription> {
+        let running = self.shared.running(name)?;
+        Some(Subscription::new(&self.shared, running))
+    }
+
+    /// A handle for objects that publish. It does not keep the bus running.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher::of(&self.shared)
+    }
+
+    /// The dead letters, with the verbs for them.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetterQueue {
+        DeadLetterQueue::new(Arc::clone(&self.shared))
+    }
+
+    /// The log, for reading.
+    #[must_use]
+    pub fn store(&self) -> EventLog {
+        EventLog::new(Arc::clone(&self.shared.engine.backend))
+    }
+
+    /// What was found in the linked crates at start.
+    #[must_use]
+    pub fn registry(&self) -> &Wiring {
+        &self.shared.wiring
+    }
+}
+
+impl fmt::Debug for Kairo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kairo")
+            .field("store", &self.shared.engine.backend.url())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The subscriptions of this moment.
+    fn subscriptions(&self) -> Arc<[Arc<Running>]> {
+        Arc::clone(&self.subscriptions.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn running(&self, name: &str) -> Option<Arc<Running>> {
+        self.subscriptions().iter().find(|running| &*running.spec.name == name).cloned()
+    }
+
+    fn add(&self, running: Running) -> Arc<Running> {
+        let running = Arc::new(running);
+        let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
+        *list = list.iter().cloned().chain([Arc::clone(&running)]).collect();
+        running
+    }
+
+    fn remove(&self, name: &str) {
+        let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
+        *list = list.iter().filter(|running| &*running.spec.name != name).cloned().collect();
+    }
+
+    fn ephemerals(&self) -> Arc<Ephemerals> {
+        Arc::clone(&self.ephemerals.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop_at_once();
+    }
+}

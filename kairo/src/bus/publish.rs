@@ -1,0 +1,267 @@
+//! Publishing: from a payload to a place in the log, or in the timetable.
+
+use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use super::{
+    Shared, ephemeral,
+    publishable::Publishable,
+    published::{Published, PublishedEvent},
+};
+use crate::{
+    clock::{Timestamp, after},
+    delivery::Scheduled,
+    engine::dispatch::scope::{Scope, root},
+    error::{Error, Result},
+    event::{
+        name::StreamName,
+        record::{Draft, EventData, Metadata},
+    },
+    observe,
+    store::{Append, Unit, Version},
+};
+
+/// A future that can be sent between threads.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The bus that something is published on.
+pub(super) enum Bus<'a> {
+    Borrowed(&'a Arc<Shared>),
+    Owned(Arc<Shared>),
+}
+
+impl Bus<'_> {
+    const fn get(&self) -> &Arc<Shared> {
+        match self {
+            Self::Borrowed(shared) => shared,
+            Self::Owned(shared) => shared,
+        }
+    }
+}
+
+/// An event that is published when this is awaited.
+#[must_use = "nothing is published until this is awaited"]
+pub struct Publish<'a, E> {
+    bus: Result<Bus<'a>>,
+    event: E,
+    options: Options,
+}
+
+/// How an event is published.
+#[derive(Debug, Default)]
+struct Options {
+    stream: Option<Result<StreamName>>,
+    expected: Version,
+    correlation: Option<Uuid>,
+    metadata: Metadata,
+    when: When,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum When {
+    #[default]
+    Now,
+    After(Duration),
+    At(Timestamp),
+}
+
+impl<'a, E: Publishable> Publish<'a, E> {
+    pub(super) fn new(bus: Result<Bus<'a>>, event: E) -> Self {
+        Self { bus, event, options: Options::default() }
+    }
+
+    /// Puts the event into this stream, which is also its delivery key.
+    pub fn stream(mut self, stream: impl Into<Arc<str>>) -> Self {
+        self.options.stream = Some(StreamName::new(stream));
+        self
+    }
+
+    /// Publishes only if the stream is at this version.
+    pub const fn expect(mut self, version: Version) -> Self {
+        self.options.expected = version;
+        self
+    }
+
+    /// Says what the event belongs to, instead of its cause or itself.
+    pub const fn correlation(mut self, id: Uuid) -> Self {
+        self.options.correlation = Some(id);
+        self
+    }
+
+    /// Adds a note to the event.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Lets the event enter the log after this pause, which survives a restart.
+    pub const fn delay(mut self, pause: Duration) -> Self {
+        self.options.when = When::After(pause);
+        self
+    }
+
+    /// Lets the event enter the log at this time; one that has passed means now.
+    pub const fn at(mut self, time: Timestamp) -> Self {
+        self.options.when = When::At(time);
+        self
+    }
+
+    async fn run(self) -> Result<Published> {
+        let bus = self.bus?;
+        let shared = bus.get();
+        if let Some(event) = self.event.in_memory() {
+            self.options.check_ephemeral()?;
+            return ephemeral::publish(shared, event).await;
+        }
+        let draft = self.event.draft()?;
+        // The payload is encoded, so the value itself is not held across the commit.
+        drop(self.event);
+        publish(shared, draft, self.options).await
+    }
+}
+
+impl<'a, E: Publishable + 'a> IntoFuture for Publish<'a, E> {
+    type Output = Result<Published>;
+    type IntoFuture = Boxed<'a, Result<Published>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<E> fmt::Debug for Publish<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// An ephemeral event has no stream, no version and no later.
+    fn check_ephemeral(&self) -> Result {
+        let plain = self.stream.is_none()
+            && self.expected == Version::Any
+            && self.correlation.is_none()
+            && self.metadata.is_empty()
+            && matches!(self.when, When::Now);
+        if plain {
+            return Ok(());
+        }
+        Err(Error::Misuse(
+            "an ephemeral event is never stored, so it can have no stream, expected version, \
+             correlation, metadata or delay",
+        ))
+    }
+
+    fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.when {
+            When::Now => None,
+            When::After(pause) => Some(after(now, pause)),
+            When::At(time) => Some(time),
+        }
+    }
+}
+
+/// Makes an event of a draft, with the handler that is running as its cause if there is one.
+fn event_of(shared: &Shared, draft: Draft) -> Result<EventData> {
+    match Scope::current() {
+        Some(scope) => scope.cause(draft, shared.engine.clock.now()),
+        None => root(draft, &shared.engine.clock),
+    }
+}
+
+async fn publish(shared: &Arc<Shared>, draft: Draft, options: Options) -> Result<Published> {
+    let due = options.due(shared.engine.clock.now());
+    if due.is_some() && options.expected != Version::Any {
+        return Err(Error::Misuse("`.expect(..)` cannot be checked for a delayed event"));
+    }
+    let mut event = event_of(shared, draft)?;
+    if let Some(stream) = options.stream {
+        event.stream = stream?;
+    }
+    if let Some(correlation) = options.correlation {
+        event.correlation = correlation;
+    }
+    event.metadata.extend(options.metadata);
+    if let Some(due) = due {
+        return delay(shared, event, due).await;
+    }
+    let append =
+        Append { stream: event.stream.clone(), expected: options.expected, events: vec![event] };
+    append_all(shared, vec![append]).await
+}
+
+async fn delay(shared: &Arc<Shared>, event: EventData, due: Timestamp) -> Result<Published> {
+    let published = Published::delayed(Arc::clone(shared), event.id);
+    let unit = Unit { scheduled: vec![Scheduled { due, event }], ..Unit::default() };
+    shared.engine.backend.commit(unit).await?;
+    shared.planned.notify_one();
+    Ok(published)
+}
+
+/// Appends in one commit, and remembers which subscriptions there were.
+async fn append_all(shared: &Arc<Shared>, appends: Vec<Append>) -> Result<Published> {
+    let names: Vec<_> =
+        appends.iter().flat_map(|append| &append.events).map(|event| event.name.clone()).collect();
+    let subscriptions = shared.subscriptions();
+    let committed = shared.engine.backend.commit(Unit::of_appends(appends)).await?;
+    metrics::counter!(observe::PUBLISHED).increment(names.len() as u64);
+    let events = names.into_iter().zip(committed.placed);
+    let events = events.map(|(name, placed)| PublishedEvent { name, placed }).collect();
+    Ok(Published::in_log(Arc::clone(shared), subscriptions, events))
+}
+
+/// Several events that are published together when this is awaited.
+#[must_use = "nothing is published until this is awaited"]
+pub struct PublishAll<'a> {
+    bus: Result<Bus<'a>>,
+    drafts: Vec<Result<Draft>>,
+}
+
+impl<'a> PublishAll<'a> {
+    pub(super) fn new<E: Publishable>(
+        bus: Result<Bus<'a>>,
+        events: impl IntoIterator<Item = E>,
+    ) -> Self {
+        let drafts = events.into_iter().map(|event| durable_draft(&event)).collect();
+        Self { bus, drafts }
+    }
+
+    /// Adds an event, of whatever type.
+    pub fn and<E: Publishable>(mut self, event: E) -> Self {
+        self.drafts.push(durable_draft(&event));
+        self
+    }
+
+    async fn run(self) -> Result<Published> {
+        let bus = self.bus?;
+        let shared = bus.get();
+        let mut appends = Vec::with_capacity(self.drafts.len());
+        for draft in self.drafts {
+            appends.push(Append::one(event_of(shared, draft?)?));
+        }
+        append_all(shared, appends).await
+    }
+}
+
+fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
+    if event.in_memory().is_some() {
+        return Err(Error::Misuse("an ephemeral event cannot be part of a commit"));
+    }
+    event.draft()
+}
+
+impl<'a> IntoFuture for PublishAll<'a> {
+    type Output = Result<Published>;
+    type IntoFuture = Boxed<'a, Result<Published>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for PublishAll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishAll").field("events", &self.drafts.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,72 @@
+//! What can be handed to `publish`: an event of its own type, or one whose type is not known here.
+
+use std::any::Any;
+
+use crate::{
+    error::{Error, Result},
+    event::{Event, envelope::AnyEvent, record::Draft, registered},
+};
+
+/// An event that can be published: every `#[event]`, and [`AnyEvent`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be published",
+    label = "not an event",
+    note = "to make it an event, put `#[kairo::event(\"its.name\")]` on the definition of `{Self}`"
+)]
+pub trait Publishable: Send + Sync {
+    /// Encodes the event, after checking what its type asks for.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] or [`Error::Invalid`].
+    fn draft(&self) -> Result<Draft>;
+
+    /// The value itself, where the event lives in memory only.
+    #[doc(hidden)]
+    fn in_memory(&self) -> Option<InMemory<'_>> {
+        None
+    }
+}
+
+/// An ephemeral event, as its handlers are given it.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "it is never shown")]
+pub struct InMemory<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) value: &'a (dyn Any + Send + Sync),
+    pub(crate) encode: fn(&dyn Any) -> Result<Draft>,
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Event> Publishable for E {
+    fn draft(&self) -> Result<Draft> {
+        self.validate().map_err(|error| Error::invalid("payload of event", E::NAME, error))?;
+        Draft::encode(self)
+    }
+
+    fn in_memory(&self) -> Option<InMemory<'_>> {
+        E::EPHEMERAL.then_some(InMemory { name: E::NAME, value: self, encode: encode::<E> })
+    }
+}
+
+fn encode<E: Event>(value: &dyn Any) -> Result<Draft> {
+    match value.downcast_ref::<E>() {
+        Some(event) => Draft::encode(event),
+        None => Err(Error::Misuse("an ephemeral event was published as another type")),
+    }
+}
+
+impl Publishable for AnyEvent {
+    fn draft(&self) -> Result<Draft> {
+        let data = self.data();
+        if registered(self.name()).is_some_and(|entry| entry.ephemeral) {
+            return Err(Error::Misuse("an ephemeral event can only be published by its type"));
+        }
+        Ok(Draft {
+            name: data.name.clone(),
+            schema: data.schema,
+            stream: Some(data.stream.clone()),
+            payload: data.payload.clone(),
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! A handle for whatever publishes and should not keep the bus running.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, Weak},
+};
+
+use super::{
+    Shared,
+    publish::{Bus, Publish, PublishAll},
+    publishable::Publishable,
+};
+use crate::{
+    error::{Error, Result},
+    handler::{Context, Failure, FromContext},
+};
+
+/// Publishes on a bus without keeping it running. Handlers take it as an argument, services get it
+/// from [`Builder::handlers_with`](super::Builder::handlers_with).
+///
+/// What a handler publishes, through this or through any other handle, has the handled event as
+/// its cause, shares its correlation, and is in the log once even if the handler runs again.
+#[derive(Clone)]
+pub struct Publisher {
+    shared: Arc<OnceLock<Weak<Shared>>>,
+}
+
+impl Publisher {
+    /// A handle for a bus that is about to start.
+    pub(super) fn unconnected() -> Self {
+        Self { shared: Arc::default() }
+    }
+
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        let publisher = Self::unconnected();
+        publisher.connect(shared);
+        publisher
+    }
+
+    pub(super) fn connect(&self, shared: &Arc<Shared>) {
+        // A handle is connected once; a second time would be the same bus.
+        let _ = self.shared.set(Arc::downgrade(shared));
+    }
+
+    /// Publishes an event, as [`Kairo::publish`](super::Kairo::publish).
+    ///
+    /// # Errors
+    /// Also [`Error::Closed`] when the bus has gone, and [`Error::Misuse`] before it has started.
+    pub fn publish<E: Publishable>(&self, event: E) -> Publish<'_, E> {
+        Publish::new(self.bus(), event)
+    }
+
+    /// Publishes several events in one commit, as [`Kairo::publish_all`](super::Kairo::publish_all).
+    ///
+    /// # Errors
+    /// Also [`Error::Closed`] when the bus has gone, and [`Error::Misuse`] before it has started.
+    pub fn publish_all<E: Publishable>(
+        &self,
+        events: impl IntoIterator<Item = E>,
+    ) -> PublishAll<'_> {
+        PublishAll::new(self.bus(), events)
+    }
+
+    fn bus(&self) -> Result<Bus<'static>> {
+        let shared = self.shared.get().ok_or(Error::Misuse("the bus has not started yet"))?;
+        shared.upgrade().map(Bus::Owned).ok_or(Error::Closed)
+    }
+}
+
+impl FromContext for Publisher {
+    async fn from_context(context: &Context) -> Result<Self, Failure> {
+        let publisher = context.state::<Self>();
+        publisher.map(|publisher| (*publisher).clone()).ok_or_else(|| {
+            Failure::permanent("this handler runs outside a bus, so there is nothing to publish on")
+        })
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let connected = self.shared.get().is_some_and(|shared| 0 < shared.strong_count());
+        f.debug_struct("Publisher").field("connected", &connected).finish()
+    }
+}

@@ -1,0 +1,93 @@
+//! A subscription that runs: pause, resume, unsubscribe.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, Weak},
+};
+
+use super::Shared;
+use crate::{
+    engine::dispatch::{Command, Running, spec::Spec},
+    error::{Error, Result},
+};
+
+/// A subscription that runs in this process. Dropping it changes nothing.
+#[derive(Clone)]
+pub struct Subscription {
+    shared: Weak<Shared>,
+    name: Arc<str>,
+    /// What runs it; `None` for one of ephemeral events, which runs inside `publish`.
+    running: Option<Arc<Running>>,
+}
+
+impl Subscription {
+    pub(super) fn new(shared: &Arc<Shared>, running: Arc<Running>) -> Self {
+        let name = Arc::clone(&running.spec.name);
+        Self { shared: Arc::downgrade(shared), name, running: Some(running) }
+    }
+
+    /// A subscription to one kind of ephemeral event.
+    pub(super) fn in_memory(shared: &Arc<Shared>, spec: Spec, event: &'static str) -> Self {
+        let name = Arc::clone(&spec.name);
+        let mut ephemerals = shared.ephemerals.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut ephemerals).add(&Arc::new(spec), &[event]);
+        Self { shared: Arc::downgrade(shared), name, running: None }
+    }
+
+    /// The durable name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Begins nothing new until resumed; what runs is finished. It does not survive a restart.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the bus has gone; [`Error::Misuse`] for ephemeral events.
+    pub async fn pause(&self) -> Result {
+        self.tell(Command::Pause).await
+    }
+
+    /// Goes on.
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause).
+    pub async fn resume(&self) -> Result {
+        self.tell(Command::Resume).await
+    }
+
+    /// Finishes what runs, stops, and deletes the subscription's place in the log; its dead
+    /// letters stay.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the bus has gone; [`Error::Store`] when the store fails.
+    pub async fn unsubscribe(self) -> Result {
+        let shared = self.shared.upgrade().ok_or(Error::Closed)?;
+        if self.running.is_none() {
+            let mut ephemerals = shared.ephemerals.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::make_mut(&mut ephemerals).remove(&self.name);
+            return Ok(());
+        }
+        self.tell(Command::Stop).await?;
+        // The channel closes when the loop has written its last progress.
+        if let Some(running) = &self.running {
+            running.commands.closed().await;
+        }
+        shared.remove(&self.name);
+        shared.engine.backend.remove_subscription(self.name.to_string()).await?;
+        Ok(())
+    }
+
+    async fn tell(&self, command: Command) -> Result {
+        let Some(running) = &self.running else {
+            return Err(Error::Misuse("a subscription of ephemeral events cannot be paused"));
+        };
+        running.commands.send(command).await.map_err(|_| Error::Closed)
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("name", &self.name).finish_non_exhaustive()
+    }
+}

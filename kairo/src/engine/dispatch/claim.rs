@@ -1,0 +1,127 @@
+//! Claiming a subscription, and starting its loop where the last one stopped.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::stream::FuturesUnordered;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{
+    buffer::Buffer,
+    circuit::Circuit,
+    lanes::Lanes,
+    ledger::Ledger,
+    parking::Parking,
+    replays::Replays,
+    runner::{Command, Runner},
+    spec::Spec,
+    suspects::Suspects,
+    waiters::Waiters,
+};
+use crate::{
+    clock::Timestamp,
+    delivery::{Claim, Claimed, LetterState, Parked, ParkedState},
+    engine::Engine,
+    error::Result,
+    store::Position,
+};
+
+/// How many commands wait before whoever gives one waits too.
+const COMMANDS_MAX: usize = 1_024;
+
+/// A subscription that runs in this process.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) task: JoinHandle<()>,
+}
+
+/// Claims subscriptions in one commit and runs them.
+pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Running>> {
+    let claims = specs.iter().map(request).collect();
+    let claimed = engine.backend.claim(claims).await?;
+    let log_end = engine.backend.head().await?;
+    let running = specs.into_iter().zip(claimed).map(|(spec, claimed)| {
+        let spec = Arc::new(spec);
+        let runner = resume(Arc::clone(engine), Arc::clone(&spec), claimed, log_end);
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let task = tokio::spawn(runner.run(receiver));
+        Running { spec, commands, task }
+    });
+    Ok(running.collect())
+}
+
+fn request(spec: &Spec) -> Claim {
+    Claim {
+        subscription: spec.name.to_string(),
+        start: spec.start,
+        renamed_from: spec.renamed_from.map(str::to_owned),
+    }
+}
+
+fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Position) -> Runner {
+    let recorded = claimed.checkpoint.low_water;
+    let mut runner = Runner {
+        epoch: claimed.epoch,
+        generation: claimed.generation,
+        ledger: Ledger::resume(claimed.checkpoint),
+        lanes: Lanes::new(spec.ordered),
+        parking: Parking::new(spec.ordered),
+        replays: Replays::default(),
+        circuit: Circuit::new(spec.circuit_breaker),
+        suspects: match claimed.unclean {
+            true => Suspects::after_unclean_stop(log_end),
+            false => Suspects::none(),
+        },
+        waiters: Waiters::default(),
+        running: FuturesUnordered::new(),
+        unsettled: 0,
+        buffer: Buffer::default(),
+        recording: None,
+        recorded,
+        scanned_since: None,
+        fetching: None,
+        rows: VecDeque::new(),
+        paused: false,
+        stopping: false,
+        engine,
+        spec,
+    };
+    for letter in claimed.letters {
+        if letter.holds_key {
+            runner.parking.hold(&letter.key(), letter.id);
+        }
+        if matches!(letter.state, LetterState::Replaying { .. }) {
+            runner.replays.offer(letter);
+        }
+    }
+    claimed.parked.into_iter().for_each(|row| runner.load(row));
+    runner
+}
+
+impl Runner {
+    /// Takes in a row that an earlier owner has left.
+    fn load(&mut self, row: Parked) {
+        let position = row.position;
+        match row.state {
+            ParkedState::Retry { .. } | ParkedState::Behind => {
+                self.parking.park(row);
+                self.parking.wake_first(position);
+            }
+            // This binary may be the newer one that it waits for.
+            ParkedState::Newer => {
+                self.parking.park(row);
+                self.parking.hurry(position);
+            }
+            ParkedState::Alone { crashes } => {
+                self.suspects.count(position, crashes + 1);
+                // One that came from the log, or from a letter, is met there again.
+                let again = self.ledger.covers(position) && !self.replays.holds(position);
+                if again {
+                    let state = ParkedState::Retry { due: Timestamp::MIN };
+                    self.parking.park(Parked { state, ..row });
+                }
+            }
+        }
+    }
+}

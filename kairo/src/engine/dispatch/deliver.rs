@@ -1,0 +1,280 @@
+//! Runs a handler for one event until something other than a short pause must follow.
+
+use std::{
+    any::Any,
+    fmt,
+    future::{self, Future},
+    num::NonZeroU32,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+
+use super::{job::Job, scope::Scope, spec::Spec};
+use crate::{
+    clock::Clock,
+    delivery::{FailedAttempt, Reason},
+    engine::{Engine, stopped},
+    error::DecodeError,
+    event::{
+        envelope::AnyEvent,
+        record::{Draft, EventData},
+    },
+    handler::{
+        Class, Context,
+        delivery::{Delivery, Outcome, Payload, RunError},
+    },
+    retry::{CONFLICT_RETRIES_MAX, RetryPolicy, Verdict, conflict_pause},
+};
+
+/// A job whose handler has had its say.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) job: Job,
+    pub(super) end: End,
+    /// How many attempts failed in a way that another could cure, for the circuit breaker.
+    pub(super) failed: u32,
+}
+
+/// What a delivery ends with.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The handler is done, and this is what it wants published.
+    Done(Vec<EventData>),
+    /// Another attempt follows after a pause that survives a restart.
+    Retry(Duration),
+    /// No attempt follows.
+    Dead(Reason),
+    /// Only a newer binary can read the event.
+    Newer,
+    /// The process is stopping; the attempt that was about to follow has not begun.
+    GivenBack,
+}
+
+/// How one attempt went wrong.
+#[derive(Debug)]
+pub(crate) struct Miss {
+    class: Class,
+    /// What the reason is called if this attempt was the last.
+    last: Reason,
+    errors: Vec<String>,
+}
+
+/// Delivers one event.
+pub(super) async fn deliver(
+    engine: Arc<Engine>,
+    spec: Arc<Spec>,
+    generation: u32,
+    job: Job,
+) -> Ended {
+    let mut run = Run { engine: &engine, spec: &spec, generation, job, failed: 0, conflicts: 0 };
+    let end = run.until_end().await;
+    let Run { job, failed, .. } = run;
+    Ended { job, end, failed }
+}
+
+struct Run<'a> {
+    engine: &'a Engine,
+    spec: &'a Spec,
+    generation: u32,
+    job: Job,
+    failed: u32,
+    conflicts: u32,
+}
+
+impl Run<'_> {
+    async fn until_end(&mut self) -> End {
+        if self.is_filtered_out() {
+            return End::Done(Vec::new());
+        }
+        loop {
+            let attempt = NonZeroU32::MIN.saturating_add(self.job.attempts);
+            let pause = match self.attempt(attempt).await {
+                Ok(events) => return End::Done(events),
+                Err(RunMiss::Newer) => return End::Newer,
+                Err(RunMiss::Missed(miss)) if self.is_free_conflict(&miss) => {
+                    self.conflicts += 1;
+                    conflict_pause(self.engine.clock.draw())
+                }
+                Err(RunMiss::Missed(miss)) => match self.after_miss(attempt, miss) {
+                    Verdict::RetryInPlace(pause) => pause,
+                    Verdict::RetryAfter(pause) => return End::Retry(pause),
+                    Verdict::Hopeless => return End::Dead(self.hopeless_reason()),
+                    Verdict::Exhausted => return End::Dead(self.exhausted_reason()),
+                },
+            };
+            if !self.wait(pause).await {
+                return End::GivenBack;
+            }
+        }
+    }
+
+    fn is_filtered_out(&self) -> bool {
+        let event = || AnyEvent::from(Arc::clone(&self.job.event));
+        self.spec.filter.as_ref().is_some_and(|wants| !wants(&event()))
+    }
+
+    const fn is_free_conflict(&self, miss: &Miss) -> bool {
+        matches!(miss.class, Class::Conflict) && self.conflicts < CONFLICT_RETRIES_MAX
+    }
+
+    async fn attempt(&self, attempt: NonZeroU32) -> Result<Vec<EventData>, RunMiss> {
+        let context = Context {
+            event: Some(AnyEvent::from(Arc::clone(&self.job.event))),
+            attempt,
+            subscription: Arc::clone(&self.spec.name),
+            generation: self.generation,
+            states: Arc::clone(&self.engine.states),
+        };
+        let scope = Scope::new(context.clone());
+        let delivery = Delivery { payload: Payload::Logged, context };
+        let run = Arc::clone(&scope).enter(self.spec.handle.run(&delivery));
+        let drafts = run_once(run, self.spec.timeout, &self.engine.clock).await?;
+        self.publishable(&scope, drafts)
+    }
+
+    fn publishable(&self, scope: &Scope, drafts: Vec<Draft>) -> Result<Vec<EventData>, RunMiss> {
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.engine.clock.now();
+        drafts
+            .into_iter()
+            .map(|draft| scope.cause(draft, now))
+            .collect::<crate::Result<_>>()
+            .map_err(|error| {
+                RunMiss::Missed(Miss::of_kind(
+                    Class::Permanent,
+                    Reason::Permanent,
+                    error.to_string(),
+                ))
+            })
+    }
+
+    fn after_miss(&mut self, attempt: NonZeroU32, miss: Miss) -> Verdict {
+        self.conflicts = 0;
+        self.failed += u32::from(miss.class != Class::Permanent);
+        let time = self.engine.clock.now();
+        self.job.note(FailedAttempt { attempt: attempt.get(), time, errors: miss.errors });
+        self.job.last_reason = Some(miss.last);
+        self.spec.retry.verdict(miss.class, attempt, self.engine.clock.draw())
+    }
+
+    fn hopeless_reason(&self) -> Reason {
+        self.job.last_reason.unwrap_or(Reason::Permanent)
+    }
+
+    /// A last attempt that panicked or took too long says so; any other was just one too many.
+    fn exhausted_reason(&self) -> Reason {
+        match self.job.last_reason {
+            Some(reason @ (Reason::Panic | Reason::TimedOut)) => reason,
+            _ => Reason::Exhausted,
+        }
+    }
+
+    /// Waits between attempts; false when the process stops in the meantime.
+    async fn wait(&self, pause: Duration) -> bool {
+        let mut stop = self.engine.stopping();
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => false,
+            () = self.engine.clock.sleep(pause) => true,
+        }
+    }
+}
+
+/// Why an attempt brought nothing.
+#[derive(Debug)]
+pub(crate) enum RunMiss {
+    Newer,
+    Missed(Miss),
+}
+
+impl RunMiss {
+    /// What a policy makes of it.
+    pub(crate) fn verdict(&self, policy: &RetryPolicy, attempt: NonZeroU32, draw: u32) -> Verdict {
+        match self {
+            Self::Newer => Verdict::Hopeless,
+            Self::Missed(miss) => policy.verdict(miss.class, attempt, draw),
+        }
+    }
+}
+
+impl fmt::Display for RunMiss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer => f.write_str("the event is not known to its handler"),
+            Self::Missed(miss) => f.write_str(&miss.errors.join(": ")),
+        }
+    }
+}
+
+impl From<Miss> for RunMiss {
+    fn from(miss: Miss) -> Self {
+        Self::Missed(miss)
+    }
+}
+
+impl Miss {
+    fn of_kind(class: Class, last: Reason, error: String) -> Self {
+        Self { class, last, errors: vec![error] }
+    }
+}
+
+impl From<RunError> for RunMiss {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Undecodable(DecodeError::Newer { .. } | DecodeError::Unknown { .. }) => {
+                Self::Newer
+            }
+            RunError::Undecodable(error @ DecodeError::Malformed { .. }) => {
+                Miss::of_kind(Class::Permanent, Reason::Undecodable, error.to_string()).into()
+            }
+            RunError::Failed(failure) => {
+                let (class, last) = (failure.class(), Reason::Permanent);
+                Miss { class, last, errors: failure.chain() }.into()
+            }
+        }
+    }
+}
+
+/// Runs one attempt, catching a panic and ending it when its time is up.
+///
+/// The timer is armed only if the handler is not done at its first poll, which most are.
+pub(crate) async fn run_once(
+    run: impl Future<Output = Outcome>,
+    timeout: Duration,
+    clock: &Clock,
+) -> Result<Vec<Draft>, RunMiss> {
+    let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
+    let first = future::poll_fn(|context| Poll::Ready(run.as_mut().poll(context))).await;
+    let ended = match first {
+        Poll::Ready(ended) => Some(ended),
+        Poll::Pending => tokio::select! {
+            biased;
+            ended = run => Some(ended),
+            () = clock.sleep(timeout) => None,
+        },
+    };
+    match ended {
+        Some(Ok(outcome)) => Ok(outcome?),
+        Some(Err(panic)) => {
+            let error = format!("the handler panicked: {}", panic_text(&*panic));
+            Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into())
+        }
+        None => {
+            let error = format!("the handler took longer than {timeout:?}");
+            Err(Miss::of_kind(Class::Retryable, Reason::TimedOut, error).into())
+        }
+    }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,111 @@
+//! Recording: one commit for everything that has ended since the last one.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use super::runner::{Recording, Runner, UNSETTLED_MAX};
+use crate::{
+    clock::Timestamp,
+    delivery::{LetterChange, Progress},
+    engine::Engine,
+    error::{Error, Result},
+    store::Unit,
+};
+
+/// The pauses after failed commits: from this, doubling, up to that.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How often a commit is tried again once the bus is stopping; what is lost then repeats.
+const TRIES_WHEN_STOPPING: u32 = 3;
+
+impl Runner {
+    /// Whether there is anything to write down.
+    pub(super) fn is_dirty(&self) -> bool {
+        0 < self.buffer.ended || self.buffer.urgent || self.scanned_since.is_some()
+    }
+
+    /// Begins a commit, unless one is under way or waiting for more is better.
+    pub(super) fn record_if_due(&mut self, now: Timestamp) {
+        if self.recording.is_some() || !self.is_dirty() {
+            return;
+        }
+        let is_due = self.buffer.urgent
+            || self.stopping
+            || UNSETTLED_MAX / 2 <= self.buffer.ended
+            || self.record_due().is_some_and(|due| due <= now);
+        if is_due {
+            self.record();
+        }
+    }
+
+    fn record(&mut self) {
+        let buffer = mem::take(&mut self.buffer);
+        let checkpoint = self.ledger.checkpoint();
+        self.scanned_since = None;
+        self.recorded = self.ledger.read_to();
+        let progress = Progress {
+            subscription: self.spec.name.to_string(),
+            epoch: self.epoch,
+            checkpoint,
+            park: buffer.park.into_values().collect(),
+            unpark: buffer.unpark.into_iter().collect(),
+            bury: buffer.bury,
+        };
+        let unit = Unit {
+            letters: buffer.letters,
+            appends: buffer.appends,
+            ..Unit::of_progress(progress)
+        };
+        let task = tokio::spawn(commit(Arc::clone(&self.engine), unit));
+        self.recording = Some(Recording { task, ended: buffer.ended, reports: buffer.reports });
+    }
+
+    /// Takes note of a commit's end and tells those who waited for it.
+    pub(super) fn recorded(&mut self, result: Option<Result>) -> Result {
+        let Some(recording) = self.recording.take() else { return Ok(()) };
+        // A commit that brought no result was ended with the process's run time.
+        result.unwrap_or(Err(Error::Closed))?;
+        self.unsettled -= recording.ended;
+        for (subject, outcome) in recording.reports {
+            self.waiters.recorded(subject, outcome);
+        }
+        Ok(())
+    }
+}
+
+/// Commits a unit, however long the store is away; a lost claim ends it.
+async fn commit(engine: Arc<Engine>, mut unit: Unit) -> Result {
+    let (mut pause, mut tries) = (PAUSE_FIRST, 0);
+    loop {
+        match engine.backend.commit(unit.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error @ (Error::Fenced { .. } | Error::Closed)) => return Err(error),
+            // An operator has removed a letter in the meantime: the rest of the unit still holds.
+            Err(Error::NotFound { .. } | Error::WrongState(_)) if !unit.letters.is_empty() => {
+                let letters = mem::take(&mut unit.letters);
+                change_each(&engine, letters).await?;
+            }
+            Err(error) => {
+                tries += 1;
+                if *engine.stop.borrow() && TRIES_WHEN_STOPPING < tries {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "progress cannot be written; it is tried again");
+                engine.clock.sleep(pause).await;
+                pause = (2 * pause).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+/// Changes letters one at a time, leaving out those that have gone.
+async fn change_each(engine: &Engine, letters: Vec<LetterChange>) -> Result {
+    for letter in letters {
+        let unit = Unit { letters: vec![letter], ..Unit::default() };
+        match engine.backend.commit(unit).await {
+            Ok(_) | Err(Error::NotFound { .. } | Error::WrongState(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Dead letters that are being reprocessed: one of a key at a time, in the order they came in.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use uuid::Uuid;
+
+use crate::{
+    clock::Timestamp,
+    delivery::{DeadLetter, LetterState},
+    store::Position,
+};
+
+/// The letters that a subscription is to deliver again.
+#[derive(Debug, Default)]
+pub(super) struct Replays {
+    letters: HashMap<Uuid, DeadLetter>,
+    keys: HashMap<String, VecDeque<Uuid>>,
+    due: BTreeSet<(Timestamp, Uuid)>,
+}
+
+impl Replays {
+    /// Takes a letter in, behind the others of its key.
+    pub(super) fn offer(&mut self, letter: DeadLetter) {
+        let LetterState::Replaying { due } = letter.state else { return };
+        if self.letters.contains_key(&letter.id) {
+            return;
+        }
+        let queue = self.keys.entry(letter.original.stream.to_string()).or_default();
+        queue.push_back(letter.id);
+        if queue.len() == 1 {
+            self.due.insert((due, letter.id));
+        }
+        self.letters.insert(letter.id, letter);
+    }
+
+    /// The next letter whose turn it is; it stays until [`end`](Self::end).
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<&DeadLetter> {
+        let (due, id) = self.due.first().copied()?;
+        if now < due {
+            return None;
+        }
+        self.due.pop_first();
+        self.letters.get(&id)
+    }
+
+    /// Lets a letter wait for its next attempt.
+    pub(super) fn retry(&mut self, id: Uuid, due: Timestamp) {
+        self.due.insert((due, id));
+    }
+
+    /// Takes a letter out, and lets the next one of its key have its turn.
+    pub(super) fn end(&mut self, id: Uuid) -> Option<DeadLetter> {
+        let letter = self.letters.remove(&id)?;
+        let key = letter.original.stream.as_str();
+        let queue = self.keys.get_mut(key)?;
+        let was_first = queue.front() == Some(&id);
+        queue.retain(|queued| *queued != id);
+        let next = queue.front().copied();
+        if queue.is_empty() {
+            self.keys.remove(key);
+        }
+        self.due.retain(|(_, queued)| *queued != id);
+        if let Some(next) = next.filter(|_| was_first) {
+            self.due.insert((Timestamp::MIN, next));
+        }
+        Some(letter)
+    }
+
+    /// When the next letter has its turn.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Whether the event at this place is among them.
+    pub(super) fn holds(&self, position: Position) -> bool {
+        self.letters.values().any(|letter| letter.position == position)
+    }
+}

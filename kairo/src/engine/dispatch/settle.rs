@@ -1,0 +1,243 @@
+//! Settling: one `match` arm for each way in which a delivery ends.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{
+    deliver::{End, Ended},
+    job::{Job, Origin},
+    runner::Runner,
+    waiters::{Outcome, Subject},
+};
+use crate::{
+    clock::{Timestamp, after},
+    delivery::{DeadLetter, FailedAttempt, LetterChange, LetterState, ParkedState, Reason},
+    event::record::{Draft, EventData, Metadata},
+    handler::entry::OnDead,
+    observe,
+};
+
+/// What the state of a parked event tells those who wait for it.
+pub(super) const fn outcome_of(state: ParkedState) -> Option<Outcome> {
+    match state {
+        ParkedState::Retry { due } => Some(Outcome::Retrying { until: due }),
+        ParkedState::Newer => Some(Outcome::Newer),
+        ParkedState::Behind | ParkedState::Alone { .. } => None,
+    }
+}
+
+impl Runner {
+    /// Takes note of a delivery's end.
+    pub(super) fn settle(&mut self, ended: Ended) {
+        let Ended { job, end, failed } = ended;
+        let now = self.engine.clock.now();
+        self.circuit.record(failed, matches!(end, End::Done(_)), now);
+        self.buffer.ended += 1;
+        self.buffer.since.get_or_insert(now);
+        if job.counted && job.origin != Origin::Row {
+            self.buffer.unpark(job.event.position);
+        }
+        match end {
+            End::Done(events) => self.done(&job, events),
+            End::Retry(pause) => self.retry(&job, now, pause),
+            End::Newer => self.newer(&job, now),
+            End::Dead(reason) if self.spec.dead_letters => self.dead(&job, reason, now),
+            End::Dead(reason) => self.dropped(&job, reason),
+            // It stays unfinished, and is read again after the restart.
+            End::GivenBack => self.given_back(&job),
+        }
+    }
+
+    fn done(&mut self, job: &Job, events: Vec<EventData>) {
+        let plain = events.is_empty() && job.origin == Origin::Log && !job.counted;
+        events.into_iter().for_each(|event| self.buffer.append(event));
+        if plain {
+            self.waiters.resolve(Subject::Event(job.event.position), Outcome::Done);
+        } else {
+            self.report(job, Outcome::Done);
+        }
+        match job.origin {
+            Origin::Log | Origin::Row => self.finish(job),
+            Origin::Letter(id) => {
+                self.buffer.change(LetterChange::Remove { id });
+                self.end_replay(job, id);
+            }
+        }
+    }
+
+    fn retry(&mut self, job: &Job, now: Timestamp, pause: Duration) {
+        metrics::counter!(observe::RETRIES, "subscription" => self.spec.name.to_string())
+            .increment(1);
+        let due = after(now, pause);
+        self.report(job, Outcome::Retrying { until: due });
+        match job.origin {
+            Origin::Log | Origin::Row => self.park(job, ParkedState::Retry { due }),
+            Origin::Letter(id) => {
+                let (attempts, failures) = (job.attempts, job.failures.clone());
+                self.buffer.change(LetterChange::Retry { id, attempts, failures, due });
+                self.replays.retry(id, due);
+            }
+        }
+    }
+
+    fn newer(&mut self, job: &Job, now: Timestamp) {
+        let event = &job.event.event;
+        let (name, schema) = (event.name.as_str(), event.schema);
+        tracing::warn!(subscription = %self.spec.name, name, schema, "the event is newer than this binary");
+        match job.origin {
+            Origin::Log | Origin::Row => {
+                self.report(job, Outcome::Newer);
+                self.park(job, ParkedState::Newer);
+            }
+            Origin::Letter(id) => {
+                let mut failures = job.failures.clone();
+                let errors = vec!["the event is newer than this binary".to_owned()];
+                failures.push(FailedAttempt { attempt: job.attempts + 1, time: now, errors });
+                self.return_letter(job, id, Reason::Undecodable, failures, now);
+            }
+        }
+    }
+
+    /// Leaves a row for an event that waits, and parks the later ones of its key behind it.
+    fn park(&mut self, job: &Job, state: ParkedState) {
+        let row = job.parked(state);
+        self.buffer.park(row.clone());
+        self.parking.park(row);
+        self.ledger.finish(job.event.position);
+        self.park_key(job);
+    }
+
+    fn park_key(&mut self, job: &Job) {
+        for behind in self.lanes.take_key(job.key()) {
+            self.park_behind(&behind);
+        }
+    }
+
+    fn dead(&mut self, job: &Job, reason: Reason, now: Timestamp) {
+        if let Origin::Letter(id) = job.origin {
+            return self.return_letter(job, id, reason, job.failures.clone(), now);
+        }
+        let letter = self.letter(job, reason, now);
+        let (id, name) = (letter.id, self.spec.name.to_string());
+        metrics::counter!(observe::DEAD_LETTERS, "subscription" => name, "reason" => reason.as_str())
+            .increment(1);
+        tracing::error!(subscription = %self.spec.name, letter = %id, %reason, error = letter.error(),
+            "an event is dead");
+        self.announce(&letter, now);
+        if letter.holds_key {
+            self.parking.hold(&letter.key(), id);
+            self.park_key(job);
+        }
+        self.buffer.bury(letter);
+        self.report(job, Outcome::Dead { letter: id });
+        self.finish(job);
+    }
+
+    fn return_letter(
+        &mut self,
+        job: &Job,
+        id: Uuid,
+        reason: Reason,
+        failures: Vec<FailedAttempt>,
+        time: Timestamp,
+    ) {
+        let attempts = job.attempts;
+        self.buffer.change(LetterChange::Return { id, reason, attempts, failures, time });
+        self.report(job, Outcome::Dead { letter: id });
+        self.replays.end(id);
+    }
+
+    fn dropped(&mut self, job: &Job, reason: Reason) {
+        let name = self.spec.name.to_string();
+        metrics::counter!(observe::DROPPED, "subscription" => name).increment(1);
+        let error = job.failures.last().map_or("", |failed| failed.errors[0].as_str());
+        tracing::error!(subscription = %self.spec.name, event = %job.event.event.id, %reason, error,
+            "an event is dropped, because dead letters are off");
+        self.report(job, Outcome::Dropped);
+        match job.origin {
+            Origin::Log | Origin::Row => self.finish(job),
+            Origin::Letter(id) => {
+                self.buffer.change(LetterChange::Remove { id });
+                self.end_replay(job, id);
+            }
+        }
+    }
+
+    fn given_back(&mut self, job: &Job) {
+        self.stopping = true;
+        tracing::debug!(subscription = %self.spec.name, event = %job.event.event.id, "given back");
+    }
+
+    /// Lets the next event of the key have its turn.
+    fn finish(&mut self, job: &Job) {
+        if job.origin == Origin::Row {
+            self.buffer.unpark(job.event.position);
+            self.parking.unpark(job.event.position);
+        } else {
+            self.ledger.finish(job.event.position);
+            self.lanes.release(job.key());
+        }
+    }
+
+    fn end_replay(&mut self, job: &Job, id: Uuid) {
+        self.replays.end(id);
+        self.parking.let_go(job.key().as_str(), id);
+    }
+
+    fn report(&mut self, job: &Job, outcome: Outcome) {
+        let subject = match job.origin {
+            Origin::Log | Origin::Row => Subject::Event(job.event.position),
+            Origin::Letter(id) => Subject::Letter(id),
+        };
+        self.waiters.hold_back(subject);
+        self.buffer.reports.push((subject, outcome));
+    }
+
+    fn letter(&self, job: &Job, reason: Reason, now: Timestamp) -> DeadLetter {
+        DeadLetter {
+            id: self.engine.clock.new_id(),
+            subscription: self.spec.name.to_string(),
+            position: job.event.position,
+            version: job.event.version,
+            original: job.event.event.clone(),
+            edited: None,
+            reason,
+            attempts: job.attempts,
+            failures: job.failures.clone(),
+            first_failed: job.failures.first().map_or(now, |failed| failed.time),
+            last_failed: now,
+            replays: 0,
+            holds_key: self.spec.ordered && self.spec.on_dead == OnDead::HoldKey,
+            state: LetterState::Dead,
+        }
+    }
+
+    /// Publishes the letter as an event of its own, unless that could ring for ever.
+    fn announce(&mut self, letter: &DeadLetter, now: Timestamp) {
+        if self.spec.silent {
+            return;
+        }
+        match Draft::encode(letter) {
+            Ok(draft) => self.buffer.append(announcement(letter, draft, now)),
+            Err(error) => tracing::error!(%error, "a dead letter cannot be announced"),
+        }
+    }
+}
+
+/// The event `kairo.dead-letter.created`, caused by the event that died.
+fn announcement(letter: &DeadLetter, draft: Draft, now: Timestamp) -> EventData {
+    EventData {
+        id: Uuid::new_v8(Uuid::new_v5(&letter.id, b"created").into_bytes()),
+        derived: true,
+        stream: draft.stream.unwrap_or_else(|| letter.original.stream.clone()),
+        name: draft.name,
+        schema: draft.schema,
+        time: now,
+        correlation: letter.original.correlation,
+        causation: Some(letter.original.id),
+        depth: letter.original.depth,
+        metadata: Metadata::new(),
+        payload: draft.payload,
+    }
+}

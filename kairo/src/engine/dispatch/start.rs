@@ -1,0 +1,136 @@
+//! Starting: who is next, and whether it may run beside others.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    deliver::{End, Ended, deliver},
+    job::{Job, Origin},
+    runner::{Runner, UNSETTLED_MAX},
+    spec::Spec,
+    suspects::CRASHES_MAX,
+};
+use crate::{
+    clock::Timestamp,
+    delivery::{FailedAttempt, ParkedState, Progress, Reason},
+    engine::{Engine, stopped},
+    error::{Error, Result},
+    event::record::Recorded,
+    store::Unit,
+};
+
+/// The pause after a count could not be written.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
+
+impl Runner {
+    /// Starts events while there are slots for them.
+    pub(super) fn start(&mut self, now: Timestamp) {
+        if self.paused || self.stopping {
+            return;
+        }
+        if self.suspects.any() {
+            return self.start_alone(now);
+        }
+        if !self.lanes.has_ready() && self.rows.is_empty() && self.replays.next_due().is_none() {
+            return;
+        }
+        let concurrency = self.spec.concurrency.get();
+        let allowed = self.circuit.allowed(concurrency, now);
+        while self.running.len() < allowed && self.unsettled < UNSETTLED_MAX {
+            let Some(job) = self.next_job(now) else { return };
+            self.unsettled += 1;
+            let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
+            self.running.push(Box::pin(deliver(engine, spec, self.generation, job)));
+        }
+    }
+
+    /// Parked events and letters first: they are the older ones.
+    fn next_job(&mut self, now: Timestamp) -> Option<Job> {
+        if let Some(job) = self.rows.pop_front() {
+            return Some(job);
+        }
+        if self.replays.next_due().is_some()
+            && let Some(letter) = self.replays.take_due(now)
+        {
+            let event = Recorded::new(letter.position, letter.version, letter.replayed());
+            let origin = Origin::Letter(letter.id);
+            let failures = letter.failures.clone();
+            return Some(Job::again(Arc::new(event), origin, letter.attempts, failures));
+        }
+        self.lanes.next()
+    }
+
+    /// Starts a single event that may have taken the process down, after counting that durably.
+    fn start_alone(&mut self, now: Timestamp) {
+        if !self.running.is_empty() || self.recording.is_some() {
+            return;
+        }
+        let Some(mut job) = self.next_job(now) else {
+            if self.fetching.is_none() {
+                self.suspects.met_all_to(self.ledger.read_to());
+            }
+            return;
+        };
+        job.crashes = self.suspects.start(job.event.position);
+        self.unsettled += 1;
+        job.counted = true;
+        if CRASHES_MAX <= job.crashes {
+            return self.settle(crash_loop(job, &self.engine));
+        }
+        let row = job.parked(ParkedState::Alone { crashes: job.crashes });
+        let progress = Progress {
+            subscription: self.spec.name.to_string(),
+            epoch: self.epoch,
+            checkpoint: self.ledger.checkpoint(),
+            park: vec![row],
+            unpark: Vec::new(),
+            bury: Vec::new(),
+        };
+        let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
+        let alone = deliver_alone(engine, spec, self.generation, job, Unit::of_progress(progress));
+        self.running.push(Box::pin(alone));
+    }
+}
+
+/// An event that has taken the process down too often.
+fn crash_loop(mut job: Job, engine: &Engine) -> Ended {
+    let errors = vec![format!("the process went away {} times while handling it", job.crashes)];
+    job.note(FailedAttempt { attempt: job.attempts + 1, time: engine.clock.now(), errors });
+    Ended { job, end: End::Dead(Reason::CrashLoop), failed: 0 }
+}
+
+/// Delivers an event while no other suspect runs in the whole process.
+async fn deliver_alone(
+    engine: Arc<Engine>,
+    spec: Arc<Spec>,
+    generation: u32,
+    job: Job,
+    count: Unit,
+) -> Ended {
+    // The semaphore is never closed, so a permit always comes.
+    let _permit = engine.alone.acquire().await;
+    match write_count(&engine, count).await {
+        Ok(()) => deliver(Arc::clone(&engine), spec, generation, job).await,
+        Err(error) => {
+            tracing::warn!(subscription = %spec.name, %error, "a suspect cannot be counted");
+            Ended { job, end: End::GivenBack, failed: 0 }
+        }
+    }
+}
+
+/// Writes a count, however long the store is away; only a stop or a lost claim ends it.
+async fn write_count(engine: &Engine, count: Unit) -> Result {
+    let mut stop = engine.stopping();
+    loop {
+        match engine.backend.commit(count.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error @ (Error::Fenced { .. } | Error::Closed)) => return Err(error),
+            Err(error) => {
+                tokio::select! {
+                    biased;
+                    () = stopped(&mut stop) => return Err(error),
+                    () = engine.clock.sleep(PAUSE_AFTER_ERROR) => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The engine: what moves events from the log through handlers, and delayed events into the log.
+
+pub(crate) mod registry;
+pub(crate) mod dispatch;
+pub(crate) mod tail;
+pub(crate) mod timetable;
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+
+use self::tail::Tail;
+use crate::{clock::Clock, delivery::Backend, handler::context::States};
+
+/// What all subscriptions of a process share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) clock: Clock,
+    pub(crate) states: Arc<States>,
+    pub(crate) tail: Tail,
+    /// After an unclean stop, what may have caused it runs alone: one event in the whole process.
+    pub(crate) alone: Semaphore,
+    /// Whether the bus is stopping: nothing new begins.
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// Tells when the bus stops claiming.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+}
+
+/// Returns once the bus stops claiming.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A closed channel means that the bus is gone, which is a stop as well.
+    let _ = stop.wait_for(|stopping| *stopping).await;
+}

@@ -1,0 +1,148 @@
+//! From what the linked crates have registered to what runs: all of it fits, or nothing starts.
+
+mod checks;
+mod crates;
+mod known;
+mod nearest;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use self::known::Known;
+pub use self::{
+    crates::{Crate, CrateSummary},
+    report::{WiredHandler, Wiring},
+};
+use crate::{
+    error::{Error, Result, WiringError},
+    event::{EventEntry, pattern::Interest},
+    handler::{context::States, entry::HandlerEntry},
+};
+
+/// What the builder was told about the registered handlers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selection<'a> {
+    /// The paths of handler functions that run; the checks of all others are dropped.
+    pub(crate) only: &'a [&'static str],
+    /// Modules whose handlers run as well, with what lies inside them.
+    pub(crate) only_modules: &'a [String],
+    /// Crates of which something must be registered.
+    pub(crate) crates: &'a [Crate],
+    /// The values that handlers can be given.
+    pub(crate) states: &'a States,
+}
+
+impl Selection<'_> {
+    /// The handlers that run: without a word about it, all of them.
+    fn choose(&self, handlers: &[&'static HandlerEntry]) -> Vec<&'static HandlerEntry> {
+        if self.only.is_empty() && self.only_modules.is_empty() {
+            return handlers.to_vec();
+        }
+        let paths: HashSet<_> = self.only.iter().copied().collect();
+        let is_chosen = |handler: &HandlerEntry| {
+            let module = handler.location.module;
+            paths.contains(handler.path)
+                || self.only_modules.iter().any(|outer| is_inside(module, outer))
+        };
+        handlers.iter().copied().filter(|handler| is_chosen(handler)).collect()
+    }
+}
+
+/// Whether a module is `outer`, or lies in it.
+fn is_inside(module: &str, outer: &str) -> bool {
+    module.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// What runs.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    /// Handlers with a place in the log, by name.
+    pub(crate) durable: Vec<Wired>,
+    /// Handlers of ephemeral events, by name.
+    pub(crate) ephemeral: Vec<Wired>,
+    /// What was found, by crate.
+    pub(crate) crates: Vec<CrateSummary>,
+    /// Every registered event type, by name and version.
+    pub(crate) events: Vec<&'static EventEntry>,
+    /// What is odd, and yet can run.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A handler that can run, and what it wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Wired {
+    /// The handler.
+    pub(crate) entry: &'static HandlerEntry,
+    /// The events that it wants.
+    pub(crate) interest: Interest,
+}
+
+/// Wires what the linked crates have registered, and logs what was found.
+///
+/// # Errors
+/// [`Error::Wiring`] with everything that cannot be wired.
+pub(crate) fn wire(selection: &Selection<'_>) -> Result<Registry> {
+    let events = inventory::iter::<EventEntry>.into_iter().collect();
+    let handlers = inventory::iter::<HandlerEntry>.into_iter().collect();
+    let registry = connect(events, handlers, selection)?;
+    for summary in &registry.crates {
+        tracing::info!("{summary}");
+    }
+    for warning in &registry.warnings {
+        tracing::warn!("kairo: {warning}");
+    }
+    Ok(registry)
+}
+
+/// Wires these events and handlers. A pure function, so that a test needs nothing registered.
+fn connect(
+    mut events: Vec<&'static EventEntry>,
+    mut handlers: Vec<&'static HandlerEntry>,
+    selection: &Selection<'_>,
+) -> Result<Registry> {
+    // Link order is no order: everything that is shown or started is sorted.
+    events.sort_by_key(|event| (event.name, event.schema, event.type_name));
+    handlers.sort_by_key(|handler| (handler.name, handler.path));
+    let chosen = selection.choose(&handlers);
+    let mut mistakes = checks::selection(selection, &events, &handlers);
+    mistakes.extend(checks::events_declared_twice(&events));
+    mistakes.extend(checks::durable_names_used_twice(&chosen));
+    mistakes
+        .extend(chosen.iter().flat_map(|entry| checks::missing_values(entry, selection.states)));
+    let crates = crates::summaries(&events, &handlers, &chosen);
+    let known = Known::new(&events);
+    let mut registry = Registry {
+        durable: Vec::new(),
+        ephemeral: Vec::new(),
+        crates,
+        events,
+        warnings: Vec::new(),
+    };
+    for entry in chosen {
+        match checks::interest(entry, &known) {
+            Ok(interest) => registry.add(Wired { entry, interest }, &known, &mut mistakes),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    if mistakes.is_empty() { Ok(registry) } else { Err(Error::Wiring(WiringError::new(mistakes))) }
+}
+
+impl Registry {
+    fn add(&mut self, wired: Wired, known: &Known, mistakes: &mut Vec<String>) {
+        mistakes.extend(checks::unreachable_members(&wired, known));
+        mistakes.extend(checks::missing_members(&wired, known));
+        match checks::reach(&wired, known) {
+            checks::Reach::Some => {}
+            checks::Reach::None(warning) => self.warnings.push(warning),
+            checks::Reach::Never(mistake) => mistakes.push(mistake),
+        }
+        if wired.entry.ephemeral { self.ephemeral.push(wired) } else { self.durable.push(wired) }
+    }
+
+    /// The same, for people to look at.
+    pub(crate) fn report(&self) -> Wiring {
+        Wiring::of(self)
+    }
+}

@@ -1,0 +1,77 @@
+//! Delayed events: when one is due, it leaves the timetable and enters the log in one commit.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+
+use super::{Engine, stopped};
+use crate::{
+    delivery::Scheduled,
+    error::{Error, Result},
+    store::{Append, Unit},
+};
+
+/// How many due events enter the log in one commit.
+const BATCH: usize = 100;
+
+/// How often the timetable is looked at without a signal.
+const POLL: Duration = Duration::from_secs(60);
+
+/// The pause after a failed commit.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
+
+/// Moves due events into the log until the bus stops; `planned` signals a new delayed event.
+pub(crate) async fn follow(engine: Arc<Engine>, planned: Arc<Notify>) {
+    let mut stop = engine.stopping();
+    loop {
+        let pause = match release_due(&engine).await {
+            Ok(()) => pause_until_next(&engine).await,
+            Err(error) => {
+                tracing::warn!(%error, "delayed events cannot enter the log");
+                PAUSE_AFTER_ERROR
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return,
+            () = planned.notified() => {}
+            () = engine.clock.sleep(pause) => {}
+        }
+    }
+}
+
+async fn pause_until_next(engine: &Engine) -> Duration {
+    match engine.backend.next_due().await {
+        Ok(Some(due)) => Duration::try_from(due - engine.clock.now()).unwrap_or_default().min(POLL),
+        Ok(None) => POLL,
+        Err(_) => PAUSE_AFTER_ERROR,
+    }
+}
+
+async fn release_due(engine: &Engine) -> Result<()> {
+    loop {
+        let due = engine.backend.due(engine.clock.now(), BATCH).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        match engine.backend.commit(enter(due.clone())).await {
+            // One of them was cancelled in between: the others still go, each by itself.
+            Err(Error::NotFound { .. }) => {
+                for scheduled in due {
+                    match engine.backend.commit(enter(vec![scheduled])).await {
+                        Ok(_) | Err(Error::NotFound { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+    }
+}
+
+fn enter(due: Vec<Scheduled>) -> Unit {
+    let unscheduled = due.iter().map(|scheduled| scheduled.event.id).collect();
+    let appends = due.into_iter().map(|scheduled| Append::one(scheduled.event)).collect();
+    Unit { unscheduled, appends, ..Unit::default() }
+}

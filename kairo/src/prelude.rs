@@ -1,0 +1,7 @@
+//! What most files need: `use kairo::prelude::*;`.
+
+pub use crate::{
+    AnyEvent, Attempt, Classify, Context, DeadLetter, Envelope, Event, EventSet, Failure,
+    FromContext, Kairo, LetterFilter, Outcome, Publisher, RetryPolicy, State, Upcast, Uuid,
+    Version, data, event, events, handler, handlers, on_dead_letter,
+};

@@ -1,0 +1,75 @@
+//! How a file looks: it opens with the question that it answers, and it is not too long.
+
+use std::path::Path;
+
+use crate::source::{assert_none, files_below, library, relative, workspace};
+
+/// The number of lines at which a file should be asked for its second noun.
+const LINES_MAX: usize = 400;
+
+/// Files that may be longer, with the reason.
+const LONG: &[(&str, &str)] = &[];
+
+/// The sources of all members of the workspace, as (path, text).
+fn all() -> Vec<(String, String)> {
+    let root = workspace();
+    let folders = ["kairo/src", "kairo-macros/src", "tests", "examples", "ui-tests/tests"];
+    let is_source = |path: &Path| path.extension().is_some_and(|extension| extension == "rs");
+    folders
+        .into_iter()
+        .map(|folder| root.join(folder))
+        .filter(|folder| folder.is_dir())
+        .flat_map(|folder| files_below(&folder))
+        .filter(|path| is_source(path))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a source is text");
+            (relative(&path, &root), text)
+        })
+        .collect()
+}
+
+#[test]
+fn a_file_opens_with_the_question_that_it_answers() {
+    let silent: Vec<_> = all()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(path, _)| path)
+        .collect();
+    assert_none("a file opens with a `//!` line", &silent);
+}
+
+#[test]
+fn a_file_has_at_most_400_lines() {
+    let is_listed = |path: &str| LONG.iter().any(|(long, _)| path == *long);
+    let long: Vec<_> = (all().into_iter())
+        .filter(|(path, text)| LINES_MAX < text.lines().count() && !is_listed(path))
+        .map(|(path, text)| format!("{path} has {} lines", text.lines().count()))
+        .collect();
+    assert_none("a file has at most 400 lines, or a reason in `LONG`", &long);
+}
+
+#[test]
+fn every_long_file_is_still_long() {
+    let files = all();
+    let is_long = |listed: &str| {
+        files.iter().any(|(path, text)| path == listed && LINES_MAX < text.lines().count())
+    };
+    let short: Vec<_> = LONG
+        .iter()
+        .filter(|(path, _)| !is_long(path))
+        .map(|(path, _)| (*path).to_owned())
+        .collect();
+    assert_none("a file that is short again leaves `LONG`", &short);
+}
+
+#[test]
+fn nothing_is_left_half_done() {
+    let marks = ["TODO", "FIXME", "XXX", "dbg!(", "unimplemented!("];
+    let half_done: Vec<_> = (library().iter())
+        .flat_map(|source| {
+            let found = marks.iter().filter(|mark| source.text.contains(**mark));
+            found.map(|mark| format!("{} has `{mark}`", source.path))
+        })
+        .collect();
+    assert_none("what is begun is finished", &half_done);
+}
