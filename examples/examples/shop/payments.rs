@@ -105,5 +105,6 @@ pub async fn review(kairo: &Kairo, gateway: &Gateway, stage: &Stage) -> kairo::R
             }
         }
     }
-    stage.show("The dead letters are reviewed", 7).await
+    stage.show("The dead letters are reviewed", 7).await;
+    Ok(())
 }
