@@ -1,31 +1,33 @@
 //! Reading: from the log's tail in memory, from the store further back, and parked events again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     job::{Job, Origin},
     runner::{Returned, Runner},
 };
 use crate::{
+    clock::Timestamp,
     delivery::ParkedState,
     engine::{Engine, stopped},
+    error::{Error, Result},
     event::record::Recorded,
-    store::{Page, Position},
+    store::Position,
 };
 
 /// How many events are read from the store at once.
 const PAGE: usize = 512;
 
 /// The pause after a failed read.
-const PAUSE_AFTER_ERROR: std::time::Duration = std::time::Duration::from_millis(200);
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
 impl Runner {
     /// Reads as far as there is room.
-    pub(super) fn take_in(&mut self) {
+    pub(super) fn take_in(&mut self, now: Timestamp) {
         if self.paused || self.stopping || self.fetching.is_some() {
             return;
         }
-        if self.take_due_rows() {
+        if self.take_due_rows(now) {
             return;
         }
         while 0 < self.room() {
@@ -83,45 +85,49 @@ impl Runner {
         let (engine, spec, limit) = (Arc::clone(&self.engine), Arc::clone(&self.spec), self.room());
         self.fetching = Some(tokio::spawn(async move {
             let selection = spec.selection();
-            Returned::Page(engine.backend.read_log(from, &selection, limit).await)
+            loop {
+                match engine.backend.read_log(from, &selection, limit).await {
+                    Ok(page) => return Ok(Returned::Page(page)),
+                    Err(error) => pause_after(&engine, error).await?,
+                }
+            }
         }));
     }
 
     /// Fetches the bodies of parked events whose turn has come; whether there are any.
-    fn take_due_rows(&mut self) -> bool {
-        if !self.rows.is_empty() || self.parking.next_due().is_none() {
+    fn take_due_rows(&mut self, now: Timestamp) -> bool {
+        if !self.rows.is_empty() {
             return false;
         }
-        let limit = self.spec.concurrency.get();
-        let due = self.parking.take_due(self.engine.clock.now(), limit);
+        let due = self.parking.take_due(now, self.spec.concurrency.get());
         if due.is_empty() {
             return false;
         }
         let engine = Arc::clone(&self.engine);
         self.fetching = Some(tokio::spawn(async move {
-            let events = read_at(&engine, &due).await;
-            Returned::Rows(events.map(|events| (due, events)))
+            loop {
+                match engine.backend.read_at(&due).await {
+                    Ok(events) => return Ok(Returned::Rows(due, events)),
+                    Err(error) => pause_after(&engine, error).await?,
+                }
+            }
         }));
         true
     }
 
     /// Takes note of what a read has brought.
-    pub(super) async fn fetched(&mut self, returned: Option<Returned>) {
+    pub(super) fn fetched(&mut self, returned: Option<Result<Returned>>) {
         self.fetching = None;
         match returned {
-            Some(Returned::Page(Ok(Page { events, end, .. }))) => self.take_page(events, end),
-            Some(Returned::Rows(Ok((due, events)))) => self.take_rows(&due, events),
-            Some(Returned::Page(Err(error)) | Returned::Rows(Err(error))) => {
-                tracing::warn!(subscription = %self.spec.name, %error, "the log cannot be read");
-                self.engine.clock.sleep(PAUSE_AFTER_ERROR).await;
-            }
-            None => {}
+            Some(Ok(Returned::Page(page))) => self.take_page(page.events, page.end),
+            Some(Ok(Returned::Rows(due, events))) => self.take_rows(due, events),
+            // The bus is stopping, or the process ends.
+            Some(Err(_)) | None => self.stopping = true,
         }
     }
 
-    fn take_rows(&mut self, due: &[Position], events: Vec<Arc<Recorded>>) {
+    fn take_rows(&mut self, mut due: Vec<Position>, events: Vec<Arc<Recorded>>) {
         let mut events = events.into_iter().peekable();
-        let mut due = due.to_vec();
         due.sort_unstable();
         for position in due {
             let event = events.next_if(|event| event.position == position);
@@ -141,19 +147,13 @@ impl Runner {
     }
 }
 
-/// Reads the bodies of parked events; a store that is away for a moment is asked again.
-async fn read_at(engine: &Engine, positions: &[Position]) -> crate::Result<Vec<Arc<Recorded>>> {
+/// Waits before a read is tried again, however often it fails; only a stop makes the error final.
+async fn pause_after(engine: &Engine, error: Error) -> Result {
+    tracing::warn!(%error, "the log cannot be read; it is tried again");
     let mut stop = engine.stopping();
-    loop {
-        match engine.backend.read_at(positions).await {
-            Err(error) if !*stop.borrow() => {
-                tracing::warn!(%error, "parked events cannot be read");
-                tokio::select! {
-                    () = stopped(&mut stop) => return Err(error),
-                    () = engine.clock.sleep(PAUSE_AFTER_ERROR) => {}
-                }
-            }
-            result => return result,
-        }
+    tokio::select! {
+        biased;
+        () = stopped(&mut stop) => Err(error),
+        () = engine.clock.sleep(PAUSE_AFTER_ERROR) => Ok(()),
     }
 }

@@ -38,11 +38,6 @@ impl Lanes {
         self.ready.pop_front()
     }
 
-    /// Takes back an event that was not started after all.
-    pub(super) fn put_back(&mut self, job: Job) {
-        self.ready.push_front(job);
-    }
-
     /// Lets the next event of a key have its turn.
     pub(super) fn release(&mut self, key: &StreamName) {
         let Some(queue) = self.behind.get_mut(key) else { return };

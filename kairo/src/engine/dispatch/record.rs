@@ -4,6 +4,7 @@ use std::{mem, sync::Arc, time::Duration};
 
 use super::runner::{Recording, Runner, UNSETTLED_MAX};
 use crate::{
+    clock::Timestamp,
     delivery::{LetterChange, Progress},
     engine::Engine,
     error::{Error, Result},
@@ -24,11 +25,10 @@ impl Runner {
     }
 
     /// Begins a commit, unless one is under way or waiting for more is better.
-    pub(super) fn record_if_due(&mut self) {
+    pub(super) fn record_if_due(&mut self, now: Timestamp) {
         if self.recording.is_some() || !self.is_dirty() {
             return;
         }
-        let now = self.engine.clock.now();
         let is_due = self.buffer.urgent
             || self.stopping
             || UNSETTLED_MAX / 2 <= self.buffer.ended

@@ -77,8 +77,8 @@ pub(crate) struct Status {
 
 /// What a task brings back that was sent to the store.
 pub(super) enum Returned {
-    Page(Result<Page>),
-    Rows(Result<(Vec<Position>, Vec<Arc<Recorded>>)>),
+    Page(Page),
+    Rows(Vec<Position>, Vec<Arc<Recorded>>),
 }
 
 pub(super) struct Runner {
@@ -102,7 +102,7 @@ pub(super) struct Runner {
     pub(super) recorded: Position,
     pub(super) scanned_since: Option<Timestamp>,
     /// A read that is under way: of the log, or of parked events whose turn has come.
-    pub(super) fetching: Option<JoinHandle<Returned>>,
+    pub(super) fetching: Option<JoinHandle<Result<Returned>>>,
     /// Parked events whose turn has come, with their bodies.
     pub(super) rows: VecDeque<Job>,
     pub(super) paused: bool,
@@ -122,13 +122,15 @@ impl Runner {
         let mut stop = self.engine.stopping();
         loop {
             tail.mark_unchanged();
-            self.take_in();
-            self.start();
-            self.record_if_due();
+            let now = self.engine.clock.now();
+            self.take_in(now);
+            self.start(now);
+            self.record_if_due(now);
             if self.is_finished() {
                 break;
             }
-            if let Err(error) = self.wait(&mut commands, &mut tail, &mut stop).await {
+            let due = self.next_due(now);
+            if let Err(error) = self.wait(due, &mut commands, &mut tail, &mut stop).await {
                 tracing::error!(subscription = %self.spec.name, %error, "the subscription stops");
                 return;
             }
@@ -146,11 +148,11 @@ impl Runner {
     /// Waits until something can be done, and takes note of what has happened.
     async fn wait(
         &mut self,
+        due: Option<Timestamp>,
         commands: &mut mpsc::Receiver<Command>,
         tail: &mut watch::Receiver<Position>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result {
-        let due = self.next_due();
         tokio::select! {
             biased;
             Some(command) = commands.recv() => self.obey(command),
@@ -161,7 +163,7 @@ impl Runner {
                 self.settle_all_ready();
             }
             returned = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
-                self.fetched(returned).await;
+                self.fetched(returned);
             }
             () = stopped(stop), if !self.stopping => self.stopping = true,
             Ok(()) = tail.changed(), if !self.stopping => {}
@@ -179,17 +181,13 @@ impl Runner {
         }
     }
 
-    /// When something happens by itself.
-    fn next_due(&self) -> Option<Timestamp> {
-        let parked = self.parking.next_due().into_iter().chain(self.replays.next_due()).min();
-        // While the circuit is open, what is due waits for it.
-        let work = match self.circuit.open_until() {
-            Some(until) if parked.is_some() || self.lanes.has_ready() => Some(until),
-            _ => parked,
-        };
-        let work = work.filter(|_| !self.paused && !self.stopping && self.has_slot());
-        let write = self.recording.is_none().then(|| self.record_due()).flatten();
-        work.into_iter().chain(write).min()
+    /// When something happens by itself. What was due at `now` and could not begin waits for
+    /// something else: a slot, a read, or the end of a trial.
+    fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let work = [self.parking.next_due(), self.replays.next_due(), self.circuit.open_until()];
+        let work = work.into_iter().filter(|_| !self.paused && !self.stopping);
+        let write = self.record_due().filter(|_| self.recording.is_none());
+        work.chain([write]).flatten().filter(|due| now < *due).min()
     }
 
     /// When what is gathered should be written down.

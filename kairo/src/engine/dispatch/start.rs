@@ -10,6 +10,7 @@ use super::{
     suspects::CRASHES_MAX,
 };
 use crate::{
+    clock::Timestamp,
     delivery::{FailedAttempt, ParkedState, Progress, Reason},
     engine::{Engine, stopped},
     error::{Error, Result},
@@ -22,38 +23,33 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
 impl Runner {
     /// Starts events while there are slots for them.
-    pub(super) fn start(&mut self) {
+    pub(super) fn start(&mut self, now: Timestamp) {
         if self.paused || self.stopping {
             return;
         }
         if self.suspects.any() {
-            return self.start_alone();
+            return self.start_alone(now);
         }
         if !self.lanes.has_ready() && self.rows.is_empty() && self.replays.next_due().is_none() {
             return;
         }
         let concurrency = self.spec.concurrency.get();
-        let allowed = self.circuit.allowed(concurrency, self.engine.clock.now());
+        let allowed = self.circuit.allowed(concurrency, now);
         while self.running.len() < allowed && self.unsettled < UNSETTLED_MAX {
-            let Some(job) = self.next_job() else { return };
+            let Some(job) = self.next_job(now) else { return };
             self.unsettled += 1;
             let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
             self.running.push(Box::pin(deliver(engine, spec, self.generation, job)));
         }
     }
 
-    /// Whether another event may start as far as slots go.
-    pub(super) fn has_slot(&self) -> bool {
-        self.running.len() < self.spec.concurrency.get() && self.unsettled < UNSETTLED_MAX
-    }
-
     /// Parked events and letters first: they are the older ones.
-    fn next_job(&mut self) -> Option<Job> {
+    fn next_job(&mut self, now: Timestamp) -> Option<Job> {
         if let Some(job) = self.rows.pop_front() {
             return Some(job);
         }
         if self.replays.next_due().is_some()
-            && let Some(letter) = self.replays.take_due(self.engine.clock.now())
+            && let Some(letter) = self.replays.take_due(now)
         {
             let event = Recorded::new(letter.position, letter.version, letter.replayed());
             let origin = Origin::Letter(letter.id);
@@ -64,11 +60,11 @@ impl Runner {
     }
 
     /// Starts a single event that may have taken the process down, after counting that durably.
-    fn start_alone(&mut self) {
+    fn start_alone(&mut self, now: Timestamp) {
         if !self.running.is_empty() || self.recording.is_some() {
             return;
         }
-        let Some(mut job) = self.next_job() else {
+        let Some(mut job) = self.next_job(now) else {
             if self.fetching.is_none() {
                 self.suspects.met_all_to(self.ledger.read_to());
             }
@@ -76,6 +72,7 @@ impl Runner {
         };
         job.crashes = self.suspects.start(job.event.position);
         self.unsettled += 1;
+        job.counted = true;
         if CRASHES_MAX <= job.crashes {
             return self.settle(crash_loop(job, &self.engine));
         }
@@ -88,7 +85,6 @@ impl Runner {
             unpark: Vec::new(),
             bury: Vec::new(),
         };
-        job.counted = true;
         let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
         let alone = deliver_alone(engine, spec, self.generation, job, Unit::of_progress(progress));
         self.running.push(Box::pin(alone));
