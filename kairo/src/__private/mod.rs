@@ -4,6 +4,8 @@ pub mod checks;
 mod text;
 
 pub use std::{
+    clone::Clone,
+    convert::From,
     option::Option::{self, None, Some},
     result::Result::{self, Err, Ok},
     string::String,
@@ -32,7 +34,7 @@ pub use crate::{
         failure::{Classifier, class_of},
         receive::{
             Filter, Receive, done, encoded, gather, not_a_member, service, set_borrow,
-            set_envelope, set_own,
+            set_envelope, set_own, set_wanted,
         },
     },
     retry::RetryPolicy,

@@ -32,9 +32,6 @@ use crate::{
 /// The environment variable that names the store when the builder does not.
 const URL_VARIABLE: &str = "KAIRO_URL";
 
-/// The store when nothing names one.
-const URL_DEFAULT: &str = if cfg!(feature = "sqlite") { "sqlite://kairo.db" } else { "memory:" };
-
 /// A service that publishes: made once there is something to publish on.
 type Make = Box<dyn FnOnce(Publisher, &mut States) + Send>;
 
@@ -146,7 +143,6 @@ impl Builder {
     }
 
     /// Another clock, which a test moves by hand.
-    #[cfg(any(test, feature = "testing"))]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -229,7 +225,7 @@ impl Builder {
             return Ok(backend);
         }
         let url = self.url.take().or_else(|| env::var(URL_VARIABLE).ok());
-        backend::open(url.as_deref().unwrap_or(URL_DEFAULT), &self.clock).await
+        backend::open(url.as_deref().unwrap_or(backend::URL_DEFAULT), &self.clock).await
     }
 
     fn spec(&self, wired: &Wired) -> Spec {

@@ -112,6 +112,11 @@ pub fn set_envelope<S>(
     Ok(Envelope { source, payload })
 }
 
+/// Whether a filter lets a set pass; one that cannot be decoded does, so that it is seen.
+pub fn set_wanted<S>(event: &AnyEvent, decode: Decode<S>, filter: fn(&S) -> bool) -> bool {
+    decode(event).map_or(true, |set| filter(&set))
+}
+
 /// What a set says to an event that is none of its members.
 #[must_use]
 pub fn not_a_member<S>(event: &AnyEvent) -> DecodeError {
