@@ -167,7 +167,7 @@ impl Builder {
         let registry = self.wire(&publisher)?;
         let backend = self.open().await?;
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
-        let orphans = self.settle_names(&*backend, &specs).await?;
+        self.settle_names(&*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
         let engine = Arc::new(Engine {
             backend,
@@ -188,7 +188,6 @@ impl Builder {
             planned,
             defaults: self.defaults,
             wiring: registry.report(),
-            orphans,
             subscriptions: RwLock::new(subscriptions),
             ephemerals: RwLock::new(Arc::new(self.ephemerals(&registry))),
             tasks: Mutex::new(tasks),
@@ -246,11 +245,11 @@ impl Builder {
         ephemerals
     }
 
-    /// Deletes what is to be forgotten, and finds names in the store that no handler has.
+    /// Deletes what is to be forgotten, and warns of names in the store that no handler has.
     ///
     /// A new handler beside an old name that looks like it is taken for a rename that would leave
     /// its place in the log behind, and with it events: that is an error.
-    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result<Vec<String>> {
+    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result {
         for name in &self.forget {
             if !backend.remove_subscription(name.clone()).await? {
                 tracing::warn!(subscription = name, "there is no such subscription to forget");
@@ -292,7 +291,8 @@ fn renames<'a>(orphans: &[String], new: impl Iterator<Item = &'a Spec>) -> Vec<S
         Some(format!(
             "handler `{}` is new, and the store has a subscription `{old}` that no handler has: \
              add `renamed_from = \"{old}\"` to keep its place in the log, or `.forget(\"{old}\")` \
-             to the builder to give it up",
+             to the builder to give it up; if a closure subscribes under that name, choose another \
+             one for it",
             spec.name
         ))
     })
