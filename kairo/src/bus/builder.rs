@@ -278,7 +278,7 @@ impl Builder {
                 "no handler of this process has this subscription"
             );
         }
-        Ok(orphans)
+        Ok(())
     }
 }
 
