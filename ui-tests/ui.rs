@@ -7,7 +7,10 @@ const FIXES: &[&str] =
     &["write", "add", "did you mean", "change", "use", "move", "remove", "give", "put"];
 
 #[test]
-#[cfg_attr(not(pinned), ignore = "messages change with the compiler; use that of rust-toolchain.toml")]
+#[cfg_attr(
+    not(pinned),
+    ignore = "messages change with the compiler; use that of rust-toolchain.toml"
+)]
 fn every_mistake_gets_its_message() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("fail/*/*.rs");
@@ -19,7 +22,7 @@ fn every_message_says_what_to_do() {
     for path in files("fail", "stderr") {
         let text = fs::read_to_string(&path).unwrap();
         for message in text.split("\n\n").filter(|message| message.starts_with("error")) {
-            let ours = !message.starts_with("error[E") || message.contains("kairo") ;
+            let ours = !message.starts_with("error[E") || message.contains("kairo");
             let says = FIXES.iter().any(|fix| message.contains(fix));
             assert!(says || !ours, "{}: no fix in\n{message}", path.display());
         }

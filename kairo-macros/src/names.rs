@@ -74,8 +74,7 @@ fn check_segment(what: &str, name: &str, index: usize, segment: &str) -> Result<
     let Some(odd) = segment.chars().find(|c| !is_allowed(*c)) else { return Ok(()) };
     let fix = if pattern { name.to_lowercase() } else { dotted(name) };
     // A proposal that is the name itself would be asked for a proposal again, for ever.
-    let right =
-        fix != name && if pattern { check_pattern(&fix) } else { check_name(&fix) }.is_ok();
+    let right = fix != name && if pattern { check_pattern(&fix) } else { check_name(&fix) }.is_ok();
     let hint = if right { format!("; did you mean \"{fix}\"?") } else { String::new() };
     Err(format!("{what} \"{name}\" contains {odd:?}: {ALLOWED}{hint}"))
 }
