@@ -49,6 +49,9 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         .members
         .iter()
         .map(|Member { ty, .. }| quote_spanned!(span(ty)=> <#ty as __k::Event>::NAME));
+    let ephemeral = model.members.first().map(|Member { ty, .. }| {
+        quote_spanned!(span(ty)=> const EPHEMERAL: bool = <#ty as __k::Event>::EPHEMERAL;)
+    });
     let open = model.other.is_some().then(|| {
         quote!(
             const OPEN: bool = true;
@@ -70,7 +73,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         #[automatically_derived]
         impl __k::EventSet for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
-            const EPHEMERAL: bool = members_live_in_memory;
+            #ephemeral
             #open
             fn decode_set(#event: &__k::AnyEvent) -> __k::Result<Self, __k::DecodeError> {
                 #(#decoded)*
@@ -83,7 +86,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
 /// The set as the argument of a handler without a pattern. A blanket implementation in the library
 /// would overlap with the one for events.
 fn receive(ident: &Ident) -> TokenStream {
-    let (delivery, event, filter) = (local("delivery"), local("event"), local("filter"));
+    let (delivery, event) = (local("delivery"), local("event"));
     let decode = quote!(<Self as __k::EventSet>::decode_set);
     quote! {
         #[automatically_derived]
@@ -102,8 +105,8 @@ fn receive(ident: &Ident) -> TokenStream {
             ) -> __k::Result<__k::Envelope<Self>, __k::RunError> {
                 __k::set_envelope(#delivery, #decode)
             }
-            fn wanted(#event: &__k::AnyEvent, #filter: fn(&Self) -> bool) -> bool {
-                __k::set_wanted(#event, #decode, #filter)
+            fn peek(#event: &__k::AnyEvent) -> __k::Result<__k::Arc<Self>, __k::DecodeError> {
+                #decode(#event).map(__k::Arc::new)
             }
         }
     }
@@ -124,7 +127,7 @@ fn checks(ident: &Ident, model: &Model) -> TokenStream {
     });
     quote! {
         const events_are_distinct: () = #unique;
-        const members_live_in_memory: bool = #alike;
+        const members_are_kept_alike: () = #alike;
         #pattern
     }
 }
