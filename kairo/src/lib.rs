@@ -24,6 +24,10 @@ pub mod store;
 pub mod delivery;
 
 pub mod backend;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod engine;
 pub mod bus;
