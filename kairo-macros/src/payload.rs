@@ -93,7 +93,7 @@ pub(crate) fn assertions(data: &Data) -> Vec<TokenStream> {
             continue;
         }
         let ty = &field.ty;
-        assertions.push(quote_spanned!(span(ty)=> <#ty as __k::Data>::fits));
+        assertions.push(quote_spanned!(span(ty)=> __k::fits::<#ty>));
         seen.push(text);
     }
     assertions

@@ -1,6 +1,6 @@
 //! The rules of an event.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use syn::{GenericParam, Generics, LitStr, Path, Type};
 
 use super::{
@@ -132,9 +132,8 @@ fn check_from(
     let ident = &input.item.ident;
     let older = version.unwrap_or(2).saturating_sub(1).max(1);
     let example = format!("{ident}V{older}");
-    if let (Some(version @ 2..), Some(span), false) =
-        (version, args.span("version"), args.has("from"))
-    {
+    let told = args.has("from") || args.has("ephemeral");
+    if let (Some(version @ 2..), Some(span), false) = (version, args.span("version"), told) {
         mistakes.at(
             span,
             format!(
@@ -158,12 +157,5 @@ fn check_from(
             mistakes.at(span, message);
             None
         }
-    }
-}
-
-impl Model {
-    /// The span of the name as the user wrote it.
-    pub(crate) fn name_span(&self) -> Span {
-        self.name.span()
     }
 }

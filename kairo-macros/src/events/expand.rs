@@ -83,7 +83,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
 /// The set as the argument of a handler without a pattern. A blanket implementation in the library
 /// would overlap with the one for events.
 fn receive(ident: &Ident) -> TokenStream {
-    let (delivery, event, filter) = (local("delivery"), local("event"), local("filter"));
+    let (delivery, event) = (local("delivery"), local("event"));
     let decode = quote!(<Self as __k::EventSet>::decode_set);
     quote! {
         #[automatically_derived]
@@ -102,8 +102,8 @@ fn receive(ident: &Ident) -> TokenStream {
             ) -> __k::Result<__k::Envelope<Self>, __k::RunError> {
                 __k::set_envelope(#delivery, #decode)
             }
-            fn wanted(#event: &__k::AnyEvent, #filter: fn(&Self) -> bool) -> bool {
-                __k::set_wanted(#event, #decode, #filter)
+            fn peek(#event: &__k::AnyEvent) -> __k::Result<__k::Arc<Self>, __k::DecodeError> {
+                #decode(#event).map(__k::Arc::new)
             }
         }
     }

@@ -138,6 +138,10 @@ fn check_field(mistakes: &mut Mistakes, variant: &Variant, ty: &Type) {
 }
 
 fn check_repeated(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], member: &Member) {
+    if let Some((_, event)) = &member.inline {
+        check_name(mistakes, ident, members, &event.name);
+        return;
+    }
     let ty = show(&member.ty);
     let Some(first) = members.iter().find(|first| show(&first.ty) == ty) else { return };
     let (first, second) = (&first.variant, &member.variant);
@@ -148,6 +152,17 @@ fn check_repeated(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], me
              of them"
         ),
     );
+}
+
+fn check_name(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], name: &LitStr) {
+    let mut names = members.iter().filter_map(|member| Some(&member.inline.as_ref()?.1.name));
+    let text = name.value();
+    let Some(first) = names.find(|first| first.value() == text) else { return };
+    mistakes.at(
+        name.span(),
+        format!("the event \"{text}\" occurs twice in `{ident}`: change one of the names"),
+    );
+    mistakes.at(first.span(), format!("\"{text}\" is first used here: change one of the names"));
 }
 
 /// A variant whose fields are the payload: an event type of its own is made from it.

@@ -3,14 +3,13 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Type;
 
 use super::{
     model::{Extractor, Model, Output},
     options::Listen,
     parse::{Block, Kind},
 };
-use crate::tokens::{Borrowed, at, local, show, span, without_self};
+use crate::tokens::{Borrowed, local, show, span, without_self};
 
 /// A function and its registration.
 pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
@@ -66,7 +65,7 @@ fn checks(model: &Model) -> TokenStream {
         _ if model.event.any => None,
         Listen::Event(event) => {
             let check = quote_spanned! {event.span()=>
-                __k::check_event_name(#function, #event, #argument, #intake.members)
+                __k::check_event_name(#function, #event, #argument, #intake)
             };
             Some(quote!(const name_is_that_of_the_argument: () = #check;))
         }
@@ -251,15 +250,11 @@ fn needs(extractors: &[Extractor]) -> Option<TokenStream> {
 
 fn filter(model: &Model) -> Option<TokenStream> {
     let filter = model.options.filter.as_ref()?;
-    let ty: &Type = &model.event.ty;
-    let event = local("event");
-    let place = span(filter);
-    Some(if model.event.any {
-        filter.to_token_stream()
-    } else if is_set(model) {
-        quote_spanned!(place=> |#event| __k::Filter::<#ty, _>::passes(&#filter, #event))
-    } else {
-        let ty = at(span(ty), ty);
-        quote_spanned!(place=> |#event| <#ty as __k::Receive>::wanted(#event, #filter))
+    if model.event.any {
+        return Some(filter.to_token_stream());
+    }
+    let (ty, event) = (&model.event.ty, local("event"));
+    Some(quote_spanned! {span(filter)=>
+        |#event| __k::Filter::<#ty, _>::passes(&#filter, #event)
     })
 }

@@ -2,22 +2,26 @@
 //! panic with a message when they do not hold.
 
 use super::text::{Text, contains, distance, same};
-use crate::event::pattern::matches;
+use crate::{
+    event::pattern::matches,
+    handler::entry::{Intake, Listen},
+};
 
 /// The name in `#[handler(event = "..")]` must be that of its argument.
 ///
 /// # Panics
 /// At compile time, when it is not.
 #[track_caller]
-pub const fn check_event_name(handler: &str, written: &str, argument: &str, names: &[&str]) {
-    if contains(names, written) {
+pub const fn check_event_name(handler: &str, written: &str, argument: &str, intake: Intake) {
+    let names = intake.members;
+    if intake.open || contains(names, written) {
         return;
     }
-    let [actual] = names else {
+    let Listen::Event(actual) = intake.listen else {
         let text = Text::new().then("handler `").then(handler).then("` is declared for \"");
         let text = text.then(written).then("\", but its argument `").then(argument);
         let text = text.then("` holds only ").then_list(names);
-        let text = text.then("\nhelp: write one of these names, or add a variant for \"");
+        let text = text.then("\nhelp: write one of these names, or add a variant that holds \"");
         let text = text.then(written).then("\" to `").then(argument).then("`");
         panic!("{}", text.as_str())
     };

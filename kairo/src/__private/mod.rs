@@ -9,6 +9,7 @@ pub use std::{
     option::Option::{self, None, Some},
     result::Result::{self, Err, Ok},
     string::String,
+    sync::Arc,
     time::Duration,
     vec::Vec,
 };
@@ -22,7 +23,7 @@ pub use crate::{
     event::{
         Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
         envelope::{AnyEvent, Envelope},
-        event_entry,
+        event_entry, fits,
         key::{Key, stream_of},
     },
     handler::{
@@ -31,10 +32,10 @@ pub use crate::{
             Delivery, EventRef, HandlerFuture, HandlerOutput, HandlerResult, Outcome, RunError, run,
         },
         entry::{HandlerEntry, Intake, Listen, OnDead, Options, StartAt},
-        failure::{Classifier, class_of},
+        failure::{Classified, Classifier},
         receive::{
             Filter, Receive, done, encoded, gather, not_a_member, service, set_borrow,
-            set_envelope, set_own, set_wanted,
+            set_envelope, set_own,
         },
     },
     retry::RetryPolicy,
