@@ -5,11 +5,33 @@ use std::sync::Arc;
 use kairo::{
     Error, EventName, Position, StreamName, Version, backend,
     clock::Clock,
+    conformance::{Features, Harness},
     delivery::Backend,
     event::record::{EventData, Metadata},
-    store::{Append, Selection, Unit},
+    store::{Append, BoxFuture, Selection, Unit},
 };
 use tempfile::TempDir;
+
+/// A file in a folder of its own.
+struct Sqlite(TempDir);
+
+impl Sqlite {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a folder can be made"))
+    }
+}
+
+impl Harness for Sqlite {
+    fn features(&self) -> Features {
+        Features { durable: true }
+    }
+
+    fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {
+        Box::pin(open(&self.0))
+    }
+}
+
+kairo::conformance!(laws, Sqlite::new());
 
 fn event(stream: &str) -> EventData {
     let clock = Clock::system();
@@ -17,9 +39,9 @@ fn event(stream: &str) -> EventData {
     EventData {
         id,
         derived: false,
-        name: EventName::new("user.created").unwrap(),
+        name: EventName::new("user.created").expect("the name is valid"),
         schema: 1,
-        stream: StreamName::new(stream).unwrap(),
+        stream: StreamName::new(stream).expect("the name is valid"),
         time: clock.now(),
         correlation: id,
         causation: None,

@@ -47,14 +47,6 @@ impl From<&Sample> for Echo {
     }
 }
 
-/// Nobody publishes this, so its handler stands for "no handler".
-#[event("nothing.happened")]
-pub struct Nothing;
-
-/// The handler that buses run which are to run no other: `.only(nothing)`.
-#[handler(event = "nothing.happened")]
-pub async fn nothing(_nothing: &Nothing) {}
-
 /// An error that another attempt may cure.
 #[derive(Debug)]
 pub struct Busy;

@@ -3,7 +3,7 @@
 use kairo::{Error, bus::Builder, prelude::*};
 use tempfile::TempDir;
 
-use super::nothing;
+use crate::note;
 
 /// A store, by its URL.
 #[derive(Debug)]
@@ -40,9 +40,9 @@ impl Place {
         Kairo::builder().store(&self.url)
     }
 
-    /// A bus here without handlers, for closures.
+    /// A bus here for closures: the one handler that runs hears of nothing.
     pub fn bare(&self) -> Builder {
-        self.linked().only(nothing)
+        self.linked().only(note)
     }
 
     /// Starts a bus without handlers. A bus that was dropped may still be letting go of the store.

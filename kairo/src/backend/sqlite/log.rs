@@ -134,7 +134,8 @@ fn selected(
     names: &[EventName],
     limit: usize,
 ) -> rusqlite::Result<Vec<Arc<Recorded>>> {
-    let marks = vec!["?"; names.len()].join(", ");
+    let marks: Vec<_> = (4..).take(names.len()).map(|number| format!("?{number}")).collect();
+    let marks = marks.join(", ");
     let select = format!(
         "{} AND name IN ({marks}) ORDER BY sequence LIMIT ?3",
         select!("WHERE ?1 < sequence AND sequence <= ?2")

@@ -46,9 +46,9 @@ use crate::{
 };
 
 /// Opens the store in a file, making it first where there is none.
-pub(super) async fn open(url: &StoreUrl, _clock: &Clock) -> Result<Arc<dyn Backend>> {
-    let url = url.clone();
-    let store = Blocking::default().run(move || open::own(&url)).await?;
+pub(super) async fn open(url: &StoreUrl, clock: &Clock) -> Result<Arc<dyn Backend>> {
+    let (url, now) = (url.clone(), clock.now());
+    let store = Blocking::default().run(move || open::own(&url, now)).await?;
     Ok(Arc::new(store))
 }
 

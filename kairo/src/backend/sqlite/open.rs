@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{SqliteStore, commit::Writer, failure::Failing, lock::OwnerLock, schema};
 use crate::{
     backend::url::{StoreUrl, nearest},
+    clock::Timestamp,
     error::{Error, Result},
 };
 
@@ -61,7 +62,7 @@ impl Synchronous {
 }
 
 /// Opens the store at a URL as its owner.
-pub(super) fn own(url: &StoreUrl) -> Result<SqliteStore> {
+pub(super) fn own(url: &StoreUrl, now: Timestamp) -> Result<SqliteStore> {
     url.check_options(&[Synchronous::OPTION])?;
     let synchronous = Synchronous::of(url)?;
     check_place(url)?;
@@ -70,7 +71,8 @@ pub(super) fn own(url: &StoreUrl) -> Result<SqliteStore> {
     // Before the lock, so that nothing is put beside a file that is not ours.
     check_file(&path, &failing)?;
     let lock = OwnerLock::take(&path, &failing)?;
-    let connection = writing(&path, synchronous, &failing)?;
+    let mut connection = writing(&path, synchronous, &failing)?;
+    schema::migrate(&mut connection, now, &failing)?;
     let writer = Writer::new(connection, failing.clone())?;
     SqliteStore::start(path, &failing, writer, lock)
 }
@@ -120,7 +122,7 @@ fn check_file(path: &Path, failing: &Failing) -> Result {
 
 fn writing(path: &Path, synchronous: Synchronous, failing: &Failing) -> Result<Connection> {
     let create = OpenFlags::SQLITE_OPEN_CREATE;
-    let mut connection = connect(path, create).map_err(|error| failing.opening(error))?;
+    let connection = connect(path, create).map_err(|error| failing.opening(error))?;
     schema::check(&connection, failing)?;
     let mode = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
@@ -133,7 +135,6 @@ fn writing(path: &Path, synchronous: Synchronous, failing: &Failing) -> Result<C
         .pragma_update(None, "synchronous", synchronous.pragma())
         .and_then(|()| connection.pragma_update(None, "journal_size_limit", WAL_KEPT_MAX))
         .map_err(|error| failing.opening(error))?;
-    schema::migrate(&mut connection, failing)?;
     Ok(connection)
 }
 

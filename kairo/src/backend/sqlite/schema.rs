@@ -3,7 +3,10 @@
 use rusqlite::Connection;
 
 use super::failure::Failing;
-use crate::error::{Error, Result};
+use crate::{
+    clock::Timestamp,
+    error::{Error, Result},
+};
 
 /// Marks a database as Kairo's: `KAIR` in ASCII.
 const APPLICATION: i32 = 0x4B41_4952;
@@ -36,15 +39,15 @@ pub(super) fn check(connection: &Connection, failing: &Failing) -> Result {
     }
 }
 
-/// Runs the migrations that are missing, all in one transaction.
+/// Runs the migrations that are missing, all in one transaction; a new store notes the time.
 ///
 /// # Errors
 /// [`Error::Store`] or [`Error::Full`]; the schema is then as it was.
-pub(super) fn migrate(connection: &mut Connection, failing: &Failing) -> Result {
-    run_missing(connection).map_err(|error| failing.of("migrating", error))
+pub(super) fn migrate(connection: &mut Connection, now: Timestamp, failing: &Failing) -> Result {
+    run_missing(connection, now).map_err(|error| failing.of("migrating", error))
 }
 
-fn run_missing(connection: &mut Connection) -> rusqlite::Result<()> {
+fn run_missing(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<()> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let state = State::read(&transaction)?;
@@ -55,6 +58,8 @@ fn run_missing(connection: &mut Connection) -> rusqlite::Result<()> {
     for migration in &MIGRATIONS[done..] {
         transaction.execute_batch(migration)?;
     }
+    let created = "INSERT OR IGNORE INTO kairo_value VALUES ('created', ?1)";
+    transaction.execute(created, [now.as_microsecond()])?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()

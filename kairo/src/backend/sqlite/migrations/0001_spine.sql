@@ -90,7 +90,8 @@ CREATE TABLE kairo_timetable (
 ) STRICT;
 CREATE INDEX kairo_timetable_due ON kairo_timetable (due, ordinal);
 
--- Single values: `epoch` is that of the last claim of any subscription.
+-- Single values: `created` is when the store was made, `epoch` that of the last claim of any
+-- subscription.
 CREATE TABLE kairo_value (
     name  TEXT    PRIMARY KEY,
     value INTEGER NOT NULL

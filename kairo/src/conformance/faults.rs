@@ -1,0 +1,167 @@
+//! The law of repetition: whatever call fails, and whether it took effect or not, a caller that
+//! repeats it ends where it would have ended.
+
+use std::sync::Arc;
+
+use super::case::{Case, ids};
+use crate::{
+    delivery::{Backend, Claimed, DeadLetter, LetterChange, LetterState, Progress, Scheduled},
+    error::{Error, Result},
+    event::record::EventData,
+    store::{Append, BoxFuture, Position, Unit, Version},
+    testing::faults::{FaultyStore, When},
+};
+
+/// More calls than the story makes, so that a story without an end is noticed.
+const CALLS_MAX: u64 = 100;
+
+/// Every call of a story is made to fail once, before and after it took effect.
+pub async fn a_caller_that_repeats_ends_right(case: Case) -> Result {
+    for when in [When::Before, When::After] {
+        for nth in 1..CALLS_MAX {
+            let part = case.part(format!("{when:?}{nth}"));
+            let faulty = Arc::new(FaultyStore::new(Arc::clone(&case.store)));
+            faulty.fail_nth(nth, when);
+            let failing: Arc<dyn Backend> = faulty.clone();
+            let story = Story::new(part.within(&failing));
+            story.tell().await?;
+            story.check().await?;
+            if faulty.faults() == 0 {
+                break;
+            }
+            assert!(nth + 1 < CALLS_MAX, "the story has no end");
+        }
+    }
+    Ok(())
+}
+
+/// A delivery's life: its event is appended, handled, fails, dies, and is reprocessed.
+struct Story {
+    case: Case,
+    cause: EventData,
+    effects: [EventData; 2],
+    delayed: EventData,
+    letter: DeadLetter,
+}
+
+impl Story {
+    fn new(case: Case) -> Self {
+        Self {
+            cause: case.derived("cause"),
+            effects: [case.derived("effect"), case.derived("effect")],
+            delayed: case.derived("effect"),
+            letter: case.letter("mail", 1),
+            case,
+        }
+    }
+
+    async fn tell(&self) -> Result {
+        let case = &self.case;
+        self.repeat(|| self.publish()).await?;
+        let claimed = self.repeat(|| self.claim()).await?;
+        let [first, second] = self.effects.each_ref();
+        self.repeat(|| self.handle(claimed.epoch, first)).await?;
+        self.repeat(|| self.handle(claimed.epoch, second)).await?;
+        self.repeat(|| self.delay()).await?;
+        self.repeat(|| self.fire()).await?;
+        self.repeat(|| self.bury(claimed.epoch)).await?;
+        self.repeat(|| self.replay()).await?;
+        self.repeat(|| self.finish()).await?;
+        self.repeat(|| case.store.release(case.subscription("mail"), claimed.epoch)).await
+    }
+
+    /// Makes a call until it succeeds; the store fails once at most.
+    async fn repeat<'a, T>(&'a self, call: impl Fn() -> BoxFuture<'a, Result<T>>) -> Result<T> {
+        match call().await {
+            Err(Error::Store { .. }) => call().await,
+            result => result,
+        }
+    }
+
+    fn publish(&self) -> BoxFuture<'_, Result> {
+        let append = Append { expected: Version::NoStream, ..Append::one(self.cause.clone()) };
+        self.commit(Unit::of_appends(vec![append]))
+    }
+
+    fn claim(&self) -> BoxFuture<'_, Result<Claimed>> {
+        Box::pin(self.case.claim("mail"))
+    }
+
+    fn handle(&self, epoch: u64, effect: &EventData) -> BoxFuture<'_, Result> {
+        let progress = self.case.progress("mail", epoch, Position::at_sequence(1));
+        let appends = vec![Append::one(effect.clone())];
+        self.commit(Unit { appends, ..Unit::of_progress(progress) })
+    }
+
+    fn delay(&self) -> BoxFuture<'_, Result> {
+        let scheduled = vec![Scheduled { due: self.case.now(), event: self.delayed.clone() }];
+        self.commit(Unit { scheduled, ..Unit::default() })
+    }
+
+    /// A delayed event that is gone has been appended by the call that seemed to fail.
+    fn fire(&self) -> BoxFuture<'_, Result> {
+        let unscheduled = vec![self.delayed.id];
+        let appends = vec![Append::one(self.delayed.clone())];
+        let unit = Unit { unscheduled, appends, ..Unit::default() };
+        Box::pin(async move {
+            match self.commit(unit).await {
+                Err(Error::NotFound { .. }) => Ok(()),
+                result => result,
+            }
+        })
+    }
+
+    fn bury(&self, epoch: u64) -> BoxFuture<'_, Result> {
+        let progress = self.case.progress("mail", epoch, Position::at_sequence(2));
+        let bury = vec![self.letter.clone()];
+        self.commit(Unit::of_progress(Progress { bury, ..progress }))
+    }
+
+    /// A letter that is being reprocessed already was told so by the call that seemed to fail.
+    fn replay(&self) -> BoxFuture<'_, Result> {
+        let (id, due) = (self.letter.id, self.case.now());
+        let letters = vec![LetterChange::Replay { id, edited: None, due }];
+        Box::pin(async move {
+            match self.commit(Unit { letters, ..Unit::default() }).await {
+                Err(Error::WrongState(_)) => Ok(()),
+                result => result,
+            }
+        })
+    }
+
+    fn finish(&self) -> BoxFuture<'_, Result> {
+        let id = self.letter.id;
+        Box::pin(async move {
+            let letter = self.case.store.letter(id).await?;
+            let Some(letter) = letter else { return Ok(()) };
+            assert!(matches!(letter.state, LetterState::Replaying { .. }));
+            assert_eq!(letter.replays, 1, "a repeated call reprocesses once");
+            let letters = vec![LetterChange::Remove { id }];
+            self.commit(Unit { letters, ..Unit::default() }).await
+        })
+    }
+
+    fn commit(&self, unit: Unit) -> BoxFuture<'_, Result> {
+        Box::pin(async move { self.case.store.commit(unit).await.map(drop) })
+    }
+
+    /// Each event is in the log once, in order and without a gap; nothing is left over.
+    async fn check(&self) -> Result {
+        let case = &self.case;
+        let [first, second] = self.effects.each_ref().map(|event| event.id);
+        // The last fault may be still to come, and this reads more often than the story did.
+        let stream = &self.cause.stream;
+        let causes = self.repeat(|| case.store.read_stream(stream, 1, 9)).await?;
+        assert_eq!(ids(&causes), [self.cause.id]);
+        let stream = &self.delayed.stream;
+        let effects = self.repeat(|| case.store.read_stream(stream, 1, 9)).await?;
+        assert_eq!(ids(&effects), [first, second, self.delayed.id]);
+        assert!(effects.iter().map(|recorded| recorded.version).eq(1..=3));
+        assert!(self.repeat(|| case.store.letter(self.letter.id)).await?.is_none());
+        let due = self.repeat(|| case.store.due(case.now(), 10_000)).await?;
+        assert!(due.iter().all(|scheduled| scheduled.event.id != self.delayed.id));
+        let claimed = self.repeat(|| self.claim()).await?;
+        assert_eq!(claimed.checkpoint.low_water, Position::at_sequence(2));
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! A store that fails on request, before or after it has done what it was asked.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    clock::Timestamp,
+    delivery::{
+        Backend, Claim, Claimed, DeadLetter, DeadLetters, Deliveries, LetterFilter, Scheduled,
+        SubscriptionRow, Timetable,
+    },
+    error::{Error, Result},
+    event::{name::StreamName, record::Recorded},
+    store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
+};
+
+/// When a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before it reaches the store: nothing has happened.
+    Before,
+    /// After the store has done it: it has happened, and the caller does not know.
+    After,
+}
+
+/// A call of a store.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Call<'a> {
+    /// [`Store::commit`]
+    Commit(&'a Unit),
+    /// [`Store::head`]
+    Head,
+    /// [`Store::read_log`]
+    ReadLog,
+    /// [`Store::read_at`]
+    ReadAt,
+    /// [`Store::read_stream`]
+    ReadStream,
+    /// [`Store::close`]
+    Close,
+    /// [`Deliveries::claim`]
+    Claim(&'a [Claim]),
+    /// [`Deliveries::release`]
+    Release,
+    /// [`Deliveries::subscriptions`]
+    Subscriptions,
+    /// [`Deliveries::remove_subscription`]
+    RemoveSubscription,
+    /// [`DeadLetters::letters`]
+    Letters,
+    /// [`DeadLetters::letter`]
+    Letter,
+    /// [`Timetable::due`]
+    Due,
+    /// [`Timetable::next_due`]
+    NextDue,
+}
+
+/// Which calls fail.
+type Rule = Box<dyn Fn(u64, Call<'_>) -> Option<When> + Send + Sync>;
+
+/// Wraps a store and makes its calls fail.
+///
+/// ```
+/// # use kairo::{backend, clock::Clock, store::Store, testing::faults::{FaultyStore, When}};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> kairo::Result {
+/// let store = FaultyStore::new(backend::open("memory:", &Clock::system()).await?);
+/// store.fail_nth(2, When::Before);
+/// assert!(store.head().await.is_ok());
+/// assert!(store.head().await.is_err());
+/// assert!(store.head().await.is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub struct FaultyStore {
+    inner: Arc<dyn Backend>,
+    calls: AtomicU64,
+    faults: AtomicU64,
+    rule: Mutex<Rule>,
+}
+
+impl FaultyStore {
+    /// Wraps a store; nothing fails yet.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Backend>) -> Self {
+        Self {
+            inner,
+            calls: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+            rule: Mutex::new(Box::new(|_, _| None)),
+        }
+    }
+
+    /// Makes the `nth` call fail, counted from 1 since the store was wrapped, and no other.
+    pub fn fail_nth(&self, nth: u64, when: When) {
+        self.fail_where(move |number, _| (number == nth).then_some(when));
+    }
+
+    /// Makes those calls fail for which `rule` says so; it gets the number of the call, from 1.
+    pub fn fail_where(&self, rule: impl Fn(u64, Call<'_>) -> Option<When> + Send + Sync + 'static) {
+        *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(rule);
+    }
+
+    /// How many calls there have been.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many of them were made to fail.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::SeqCst)
+    }
+
+    fn verdict(&self, call: Call<'_>) -> Option<When> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let rule = self.rule.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = rule(number, call);
+        self.faults.fetch_add(u64::from(verdict.is_some()), Ordering::SeqCst);
+        verdict
+    }
+
+    /// Makes a call, unless it is to fail.
+    async fn call<'a, T>(
+        &self,
+        call: Call<'_>,
+        answer: impl FnOnce() -> BoxFuture<'a, Result<T>>,
+    ) -> Result<T> {
+        match self.verdict(call) {
+            None => answer().await,
+            Some(When::Before) => Err(fault(When::Before)),
+            Some(When::After) => {
+                answer().await?;
+                Err(fault(When::After))
+            }
+        }
+    }
+}
+
+fn fault(when: When) -> Error {
+    let action = "calling the store".to_owned();
+    let source = match when {
+        When::Before => "a fault on request, before anything happened",
+        When::After => "a fault on request, after it happened",
+    };
+    Error::Store { action, source: source.into() }
+}
+
+impl fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultyStore")
+            .field("inner", &self.inner)
+            .field("calls", &self.calls())
+            .field("faults", &self.faults())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for FaultyStore {
+    fn commit(&self, unit: Unit) -> BoxFuture<'_, Result<Committed>> {
+        Box::pin(async move {
+            let again = unit.clone();
+            self.call(Call::Commit(&again), move || self.inner.commit(unit)).await
+        })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Position>> {
+        Box::pin(self.call(Call::Head, move || self.inner.head()))
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        after: Position,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page>> {
+        Box::pin(self.call(Call::ReadLog, move || self.inner.read_log(after, selection, limit)))
+    }
+
+    fn read_at<'a>(
+        &'a self,
+        positions: &'a [Position],
+    ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
+        Box::pin(self.call(Call::ReadAt, move || self.inner.read_at(positions)))
+    }
+
+    fn read_stream<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        from: u64,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
+        Box::pin(self.call(Call::ReadStream, move || self.inner.read_stream(stream, from, limit)))
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.inner.watch()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result> {
+        Box::pin(self.call(Call::Close, move || self.inner.close()))
+    }
+
+    fn url(&self) -> &str {
+        self.inner.url()
+    }
+}
+
+impl Deliveries for FaultyStore {
+    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+        Box::pin(async move {
+            let again = claims.clone();
+            self.call(Call::Claim(&again), move || self.inner.claim(claims)).await
+        })
+    }
+
+    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+        Box::pin(self.call(Call::Release, move || self.inner.release(subscription, epoch)))
+    }
+
+    fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>> {
+        Box::pin(self.call(Call::Subscriptions, move || self.inner.subscriptions()))
+    }
+
+    fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
+        let answer = move || self.inner.remove_subscription(subscription);
+        Box::pin(self.call(Call::RemoveSubscription, answer))
+    }
+}
+
+impl DeadLetters for FaultyStore {
+    fn letters(&self, filter: LetterFilter) -> BoxFuture<'_, Result<Vec<DeadLetter>>> {
+        Box::pin(self.call(Call::Letters, move || self.inner.letters(filter)))
+    }
+
+    fn letter(&self, id: Uuid) -> BoxFuture<'_, Result<Option<DeadLetter>>> {
+        Box::pin(self.call(Call::Letter, move || self.inner.letter(id)))
+    }
+}
+
+impl Timetable for FaultyStore {
+    fn due(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<Scheduled>>> {
+        Box::pin(self.call(Call::Due, move || self.inner.due(now, limit)))
+    }
+
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>>> {
+        Box::pin(self.call(Call::NextDue, move || self.inner.next_due()))
+    }
+}

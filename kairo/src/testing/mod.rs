@@ -1,0 +1,3 @@
+//! Tools for tests: of services that use Kairo, and of Kairo itself.
+
+pub mod faults;
