@@ -9,8 +9,8 @@ use kairo::{
     prelude::*,
 };
 use kairo_tests::support::{
-    Busy, Echo, Gate, Journal, Place, Sample, letters, logged, midnight, on_each_store, passing,
-    sample, soon,
+    Busy, Echo, Gate, Journal, Place, Sample, eventually, letters, logged, midnight, on_each_store,
+    passing, sample, soon,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,7 +33,12 @@ async fn walk(
     (pauses(&times.all()), letter)
 }
 
-async fn fail_always(kairo: &Kairo, policy: RetryPolicy, clock: &Clock, times: &Journal<Timestamp>) {
+async fn fail_always(
+    kairo: &Kairo,
+    policy: RetryPolicy,
+    clock: &Clock,
+    times: &Journal<Timestamp>,
+) {
     let (clock, times) = (clock.clone(), times.clone());
     let subscribe = kairo.subscribe::<Sample>("fails").retry(policy);
     let handled = subscribe.handle(move |_| {
@@ -50,7 +55,8 @@ fn pauses(times: &[Timestamp]) -> Vec<Duration> {
 
 #[track_caller]
 fn assert_pauses(pauses: &[Duration], expected: &[Duration], late: Duration) {
-    let fit = |(pause, wanted): (&Duration, &Duration)| *wanted <= *pause && *pause <= *wanted + late;
+    let fit =
+        |(pause, wanted): (&Duration, &Duration)| *wanted <= *pause && *pause <= *wanted + late;
     let all = pauses.len() == expected.len() && pauses.iter().zip(expected).all(fit);
     assert!(all, "{pauses:?}, expected {expected:?}");
 }
@@ -112,7 +118,13 @@ async fn the_due_time_and_the_attempts_survive_a_restart() {
             soon(published.handled()).await.unwrap();
         } else {
             clock.advance(59 * SECOND);
-            kairo.publish(Echo { key: "x".into(), number: 0 }).await.unwrap().handled().await.unwrap();
+            kairo
+                .publish(Echo { key: "x".into(), number: 0 })
+                .await
+                .unwrap()
+                .handled()
+                .await
+                .unwrap();
             assert_eq!(times.all().len(), life - 1, "not before its time");
             clock.advance(SECOND);
             times.at_least(life).await;
@@ -132,7 +144,7 @@ async fn the_due_time_and_the_attempts_survive_a_restart() {
 
 /// Waits until the attempt of this life is written down.
 async fn settle_down(kairo: &Kairo, life: usize) {
-    kairo_tests::support::eventually(async || {
+    eventually(async || {
         let health = kairo.health().await.unwrap();
         let fails = health.subscriptions.iter().find(|it| it.name == "fails").unwrap();
         if life == 4 { fails.letters == 1 } else { fails.running == 0 && fails.parked == 1 }
@@ -257,10 +269,7 @@ async fn a_circuit_opens_tries_one_and_closes() {
             let health = kairo.health().await.unwrap();
             health.subscriptions.into_iter().find(|it| it.name == "down").unwrap().condition
         };
-        kairo_tests::support::eventually(async || {
-            matches!(condition().await, Condition::CircuitOpen { .. })
-        })
-        .await;
+        eventually(async || matches!(condition().await, Condition::CircuitOpen { .. })).await;
         assert!(opened < 25, "the attempts of {opened} events were burned");
         clock.advance(29 * SECOND);
         assert!(matches!(condition().await, Condition::CircuitOpen { .. }));
