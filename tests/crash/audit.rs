@@ -78,10 +78,21 @@ fn assert_derived_once(log: &[AnyEvent]) {
     assert!(traces.is_empty(), "traces of no step: {traces:?}");
 }
 
+/// What a handler says of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Did {
+    Begin,
+    /// It has succeeded, and the handler returns.
+    End,
+    /// It has failed for good. A process that ends now has not written that down, and then the
+    /// event is handled again, as one that has succeeded is.
+    Dead,
+}
+
 /// What handlers did, in the order in which they did it.
 struct Ledger {
-    /// Subscription, event, and whether it ended well or only began.
-    lines: Vec<(String, Uuid, bool)>,
+    /// Subscription, event, and what became of it.
+    lines: Vec<(String, Uuid, Did)>,
     /// What has ever been dead, and was therefore overtaken.
     dead: HashSet<(String, Uuid)>,
 }
@@ -91,7 +102,12 @@ impl Ledger {
         let parse = |line: String| {
             let mut words = line.split(' ');
             let (handler, id) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
-            Some((handler, id, words.next()? == "end"))
+            let did = match words.next()? {
+                "begin" => Did::Begin,
+                "end" => Did::End,
+                _ => Did::Dead,
+            };
+            Some((handler, id, did))
         };
         let letters = log.iter().filter_map(|event| event.decode::<DeadLetter>().ok());
         Self {
@@ -102,20 +118,20 @@ impl Ledger {
         }
     }
 
-    fn of<'a>(&'a self, handler: &'a str) -> impl Iterator<Item = (Uuid, bool)> + 'a {
+    fn of<'a>(&'a self, handler: &'a str) -> impl Iterator<Item = (Uuid, Did)> + 'a {
         let own = self.lines.iter().filter(move |(name, ..)| name == handler);
-        own.map(|(_, id, ended)| (*id, *ended))
+        own.map(|(_, id, did)| (*id, *did))
     }
 
     /// The events that a handler has never ended well.
     fn unhandled<'a>(&self, handler: &str, log: &'a [AnyEvent], name: &str) -> Vec<&'a AnyEvent> {
         let ended: HashSet<Uuid> =
-            self.of(handler).filter(|(_, ended)| *ended).map(|(id, _)| id).collect();
+            self.of(handler).filter(|(_, did)| *did == Did::End).map(|(id, _)| id).collect();
         let wanted = log.iter().filter(|event| event.name() == name);
         wanted.filter(|event| !ended.contains(&event.id())).collect()
     }
 
-    /// No event began before all earlier ones of its stream had ended, leaving the dead aside.
+    /// No event began before all earlier ones of its stream had their outcome, leaving the dead aside.
     fn assert_order(&self, handler: &str, log: &[AnyEvent], name: &str) {
         let mut places = HashMap::new();
         let mut waiting: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
@@ -125,17 +141,37 @@ impl Ledger {
                 waiting.entry(event.stream().as_str()).or_default().insert(event.version());
             }
         }
-        for (id, ended) in self.of(handler) {
+        for (line, (id, did)) in self.of(handler).enumerate() {
             let Some((stream, version)) = places.get(&id) else { continue };
             let first = waiting.get(stream).and_then(BTreeSet::first);
-            assert!(
-                first.is_none_or(|first| version <= first),
-                "`{handler}` has begun {stream} version {version} before {first:?} had ended"
-            );
-            if ended && let Some(left) = waiting.get_mut(stream) {
+            if let Some(first) = first.filter(|first| *first < version) {
+                let history = self.history(handler, stream, [*first, *version], &places);
+                panic!(
+                    "line {line}: `{handler}` has begun {stream} version {version} before {first} had ended: {history:?}"
+                );
+            }
+            if did != Did::Begin
+                && let Some(left) = waiting.get_mut(stream)
+            {
                 left.remove(version);
             }
         }
+    }
+
+    /// The lines about two versions of a stream.
+    fn history(
+        &self,
+        handler: &str,
+        stream: &str,
+        versions: [u64; 2],
+        places: &HashMap<Uuid, (&str, u64)>,
+    ) -> Vec<(usize, u64, Did)> {
+        let lines = self.of(handler).enumerate();
+        let of_both = lines.filter_map(|(line, (id, did))| {
+            let (its, version) = places.get(&id)?;
+            (*its == stream && versions.contains(version)).then_some((line, *version, did))
+        });
+        of_both.collect()
     }
 }
 

@@ -94,7 +94,10 @@ pub(crate) async fn traces(
     tokio::task::yield_now().await;
     if !world.mended {
         match step.chance % 20 {
-            0 => return Err(Failure::permanent("a stone in the shoe")),
+            0 => {
+                world.note(&context, "dead");
+                return Err(Failure::permanent("a stone in the shoe"));
+            }
             1..=3 if context.attempt().get() < 3 => return Err(Failure::retryable("stumbled")),
             _ => {}
         }
