@@ -122,6 +122,7 @@ async fn an_undecodable_event_is_dead_with_its_bytes_and_others_go_on() {
         store.commit(Unit::of_appends(vec![append])).await.unwrap();
         let next = kairo.publish(sample("a", 2)).await.unwrap();
         assert!(soon(next.settled()).await.unwrap().all_done());
+        eventually(async || !letters(&kairo).await.is_empty()).await;
         let letter = letters(&kairo).await.remove(0);
         assert_eq!((letter.reason, letter.attempts), (Reason::Undecodable, 1));
         assert_eq!(letter.event().payload(), bytes);

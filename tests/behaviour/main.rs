@@ -2,7 +2,10 @@
 
 mod bounds;
 mod delayed;
+mod ephemeral;
+mod faults;
 mod letters;
+mod newer;
 mod order;
 mod publish;
 mod replay;
