@@ -14,6 +14,7 @@ use syn::{
 use crate::{mistakes::Mistakes, names};
 
 /// The arguments of one attribute.
+#[derive(Clone)]
 pub(crate) struct Args {
     /// A string in front of everything else: `#[event("user.created")]`.
     pub(crate) lead: Option<LitStr>,
@@ -21,11 +22,13 @@ pub(crate) struct Args {
 }
 
 /// One `key`, `key = value` or `key(..)`.
+#[derive(Clone)]
 pub(crate) struct Arg {
     pub(crate) key: Ident,
     value: Value,
 }
 
+#[derive(Clone)]
 enum Value {
     None,
     Expr(Expr),
@@ -33,6 +36,20 @@ enum Value {
 }
 
 impl Args {
+    /// No arguments at all.
+    pub(crate) const fn none() -> Self {
+        Self { lead: None, list: Vec::new() }
+    }
+
+    /// These arguments with a leading string, unless they have one, and the `crate` of others.
+    pub(crate) fn with(mut self, lead: Option<LitStr>, outer: &Self) -> Self {
+        self.lead = self.lead.or(lead);
+        if !self.has("crate") {
+            self.list.extend(outer.get("crate").cloned());
+        }
+        self
+    }
+
     /// Reads the arguments of `owner`, such as `` `#[event]` ``; unknown keys are mistakes.
     pub(crate) fn parse(
         mistakes: &mut Mistakes,
@@ -40,7 +57,7 @@ impl Args {
         keys: &[&str],
         tokens: TokenStream,
     ) -> Self {
-        let mut args = Self { lead: None, list: Vec::new() };
+        let mut args = Self::none();
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 if let Err(error) = args.parse_one(mistakes, owner, keys, input) {
@@ -247,7 +264,7 @@ impl Args {
             return Some((tokens.clone(), *span));
         }
         let span = arg.value_span();
-        mistakes.at(span, format!("write `{key}({example})`"));
+        mistakes.at(span, format!("`{key}` takes a list: write `{key}({example})`"));
         None
     }
 }

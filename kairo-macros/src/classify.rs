@@ -1,7 +1,7 @@
 //! `#[derive(Classify)]`: an error type says which of its values trying again can help.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{Attribute, Data, DeriveInput, Fields, Meta};
 
 use crate::{mistakes::Mistakes, paths};
@@ -28,6 +28,7 @@ pub(crate) fn derive(mistakes: &mut Mistakes, item: TokenStream) -> Option<Token
     let default = class(mistakes, &input.attrs).unwrap_or_else(|| format_ident!("Retryable"));
     let arms = arms(mistakes, &input.data, &default);
     let library = paths::library(None);
+    let class_of = quote_spanned!(ident.span()=> <#ident as __k::Classified>::class_of);
     mistakes.none().then(|| {
         quote! {
             #[allow(unused_qualifications, clippy::all, clippy::pedantic)]
@@ -39,7 +40,7 @@ pub(crate) fn derive(mistakes: &mut Mistakes, item: TokenStream) -> Option<Token
                         #arms
                     }
                 }
-                __k::inventory::submit! { __k::Classifier { class: __k::class_of::<#ident> } }
+                __k::inventory::submit! { __k::Classifier { class: #class_of } }
             };
         }
     })

@@ -32,6 +32,11 @@ impl Mistakes {
         self.found.is_empty()
     }
 
+    /// How many there are so far.
+    pub(crate) const fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// One compile error each.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.found.iter().map(syn::Error::to_compile_error).collect()

@@ -11,7 +11,9 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
         return Err("the event name is empty: write something like \"user.created\"".to_owned());
     }
     if name.contains('*') {
-        return Err(format!("\"{name}\" is a pattern, not a name: an event has exactly one name"));
+        return Err(format!(
+            "\"{name}\" is a pattern, but an event has exactly one name: write one without `*`"
+        ));
     }
     check_length("event name", name)?;
     name.split('.')
@@ -73,7 +75,8 @@ fn check_segment(what: &str, name: &str, index: usize, segment: &str) -> Result<
     }
     let Some(odd) = segment.chars().find(|c| !is_allowed(*c)) else { return Ok(()) };
     let fix = if pattern { name.to_lowercase() } else { dotted(name) };
-    let right = if pattern { check_pattern(&fix) } else { check_name(&fix) }.is_ok();
+    // A proposal that is the name itself would be asked for a proposal again, for ever.
+    let right = fix != name && if pattern { check_pattern(&fix) } else { check_name(&fix) }.is_ok();
     let hint = if right { format!("; did you mean \"{fix}\"?") } else { String::new() };
     Err(format!("{what} \"{name}\" contains {odd:?}: {ALLOWED}{hint}"))
 }
@@ -93,24 +96,25 @@ pub(crate) fn kebab(text: &str) -> String {
     separated(text, '-')
 }
 
+/// Puts a separator where a word begins, also after a run of capitals (`HTTPFailed`).
 fn separated(text: &str, separator: char) -> String {
+    let letters: Vec<char> = text.chars().collect();
     let mut name = String::new();
-    let mut in_word = false;
-    for c in text.chars() {
-        if c.is_ascii_uppercase() {
-            if in_word {
-                name.push(separator);
-            }
-            name.push(c.to_ascii_lowercase());
-            in_word = false;
-        } else if is_allowed(c) {
-            name.push(c);
-            in_word = true;
-        } else {
-            if !name.ends_with(separator) && !name.is_empty() {
-                name.push(separator);
-            }
-            in_word = false;
+    for (index, &letter) in letters.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|index| letters.get(index));
+        let after = letters.get(index + 1);
+        let begins = letter.is_ascii_uppercase()
+            && before.is_some_and(|before| {
+                before.is_ascii_lowercase()
+                    || before.is_ascii_digit()
+                    || before.is_ascii_uppercase() && after.is_some_and(char::is_ascii_lowercase)
+            });
+        let allowed = letter.is_ascii_uppercase() || is_allowed(letter);
+        if (begins || !allowed) && !name.is_empty() && !name.ends_with(separator) {
+            name.push(separator);
+        }
+        if allowed {
+            name.push(letter.to_ascii_lowercase());
         }
     }
     name.trim_matches(separator).to_owned()

@@ -24,6 +24,10 @@ pub struct Clock {
 #[derive(Clone)]
 enum Source {
     System,
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "only tests move a clock by hand")
+    )]
     Manual(watch::Sender<Timestamp>),
 }
 

@@ -4,7 +4,7 @@
 //! it, and [`Kairo`] runs the two: everything that is published is in the store before `publish`
 //! returns, and every subscription sees it, however often the process is killed.
 #![doc = ""]
-#![doc = "```"]
+#![doc = "```no_run"]
 #![doc = include_str!("../../examples/examples/hello.rs")]
 #![doc = "```"]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,8 +1,8 @@
 //! Every span, field and metric name, in one place, so that dashboards can rely on them.
 
-/// Events that were published, by `event`.
+/// Events that were published.
 pub(crate) const PUBLISHED: &str = "messaging.client.sent.messages";
-/// Events that a subscription has finished, by `subscription` and `outcome`.
+/// Events that a subscription is done with, by `subscription`.
 pub(crate) const PROCESSED: &str = "messaging.client.consumed.messages";
 /// Failed attempts that are followed by another, by `subscription`.
 pub(crate) const RETRIES: &str = "kairo.handler.retries";

@@ -26,6 +26,69 @@ struct UserUpgraded {
     tier: Tier,
 }
 
+#[events]
+enum UserEvent {
+    Created(UserCreated),
+    Upgraded(UserUpgraded),
+}
+
+#[events("user.*")]
+enum OpenUserEvent {
+    Created(UserCreated),
+    #[other]
+    Other(AnyEvent),
+}
+
+#[events(prefix = "order")]
+enum OrderEvent {
+    Placed {
+        #[key]
+        order_id: Uuid,
+        total: u64,
+    },
+    PaymentFailed(String),
+    Closed,
+}
+
+#[handler]
+async fn any_user(event: &UserEvent) {
+    match event {
+        UserEvent::Created(user) => println!("{}", user.name),
+        UserEvent::Upgraded(user) => println!("{}", user.user_id),
+    }
+}
+
+#[handler(pattern = "user.*", filter = is_known)]
+async fn open_user(event: OpenUserEvent) {
+    match event {
+        OpenUserEvent::Created(user) => println!("{}", user.name),
+        OpenUserEvent::Other(event) => println!("{}", event.name()),
+    }
+}
+
+fn is_known(event: &OpenUserEvent) -> bool {
+    matches!(event, OpenUserEvent::Created(_))
+}
+
+#[handler(regex = "order\\..*")]
+async fn any_order(event: Envelope<OrderEvent>) {
+    match event.payload() {
+        OrderEvent::Placed { order_id, total } => println!("{order_id} {total}"),
+        OrderEvent::PaymentFailed(why) => println!("{why}"),
+        OrderEvent::Closed => {}
+    }
+}
+
+#[handler(event = "order.placed", filter = is_large)]
+async fn placed(event: &OrderPlaced) -> Vec<OrderClosed> {
+    println!("{}", event.total);
+    vec![OrderClosed]
+}
+
+fn is_large(event: &OrderPlaced) -> bool {
+    100 < event.total
+}
+
 struct Mailer;
 
 #[handler(event = "user.created")]
@@ -33,7 +96,7 @@ async fn welcome(user: &UserCreated) {
     println!("Welcome {}!", user.name);
 }
 
-const UPGRADE_LINE: u32 = line!() + 9;
+const UPGRADE_LINE: u32 = line!() + 8;
 
 #[handler(
     event = "user.upgraded",
@@ -92,6 +155,10 @@ fn everything_is_registered() {
         [
             ("macros::Notifications::welcome", "macros::Notifications::welcome"),
             ("macros::alert", "macros::alert"),
+            ("macros::any_order", "macros::any_order"),
+            ("macros::any_user", "macros::any_user"),
+            ("macros::open_user", "macros::open_user"),
+            ("macros::placed", "macros::placed"),
             ("macros::track", "macros::track"),
             ("macros::welcome", "macros::welcome"),
             ("ops", "macros::Notifications::alert"),
@@ -113,4 +180,16 @@ fn the_key_names_the_stream() {
     assert_eq!(user.stream().as_deref(), Some("user-00000000-0000-0000-0000-000000000000"));
     let upgraded = UserUpgraded { user_id: 7, tier: Tier::Pro(1) };
     assert_eq!(upgraded.stream().as_deref(), Some("user-7"));
+}
+
+#[test]
+fn a_set_decodes_its_members_by_name() {
+    let event = AnyEvent::new("order.payment-failed", "\"no card\"").unwrap();
+    assert!(
+        matches!(OrderEvent::decode_set(&event), Ok(OrderEvent::PaymentFailed(why)) if why == "no card")
+    );
+    assert!(UserEvent::decode_set(&event).is_err());
+    assert!(matches!(OpenUserEvent::decode_set(&event), Ok(OpenUserEvent::Other(_))));
+    assert_eq!(OrderEvent::NAMES, ["order.placed", "order.payment-failed", "order.closed"]);
+    assert!(matches!(OrderEvent::from(OrderClosed), OrderEvent::Closed));
 }

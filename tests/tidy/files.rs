@@ -10,21 +10,25 @@ const LINES_MAX: usize = 400;
 /// Files that may be longer, with the reason.
 const LONG: &[(&str, &str)] = &[];
 
+/// Folders whose sources are looked at.
+const FOLDERS: &[&str] = &["kairo", "kairo-macros", "tests", "examples", "ui-tests"];
+
+/// Folders in them that hold no files of ours to look at: what a compiler is given, mistakes and all.
+const APART: &[&str] = &["ui-tests/fail/", "ui-tests/pass/"];
+
 /// The sources of all members of the workspace, as (path, text).
 fn all() -> Vec<(String, String)> {
     let root = workspace();
-    let folders = ["kairo/src", "kairo-macros/src", "tests", "examples", "ui-tests/tests"];
     let is_source = |path: &Path| path.extension().is_some_and(|extension| extension == "rs");
-    folders
-        .into_iter()
-        .map(|folder| root.join(folder))
-        .filter(|folder| folder.is_dir())
-        .flat_map(|folder| files_below(&folder))
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).expect("a source is text");
+        (relative(path, &root), text)
+    };
+    (FOLDERS.iter())
+        .flat_map(|folder| files_below(&root.join(folder)))
         .filter(|path| is_source(path))
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).expect("a source is text");
-            (relative(&path, &root), text)
-        })
+        .map(|path| read(&path))
+        .filter(|(path, _)| !APART.iter().any(|apart| path.starts_with(apart)))
         .collect()
 }
 

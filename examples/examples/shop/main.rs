@@ -65,7 +65,8 @@ async fn greet(kairo: &Kairo) -> kairo::Result<u64> {
 
 async fn a_customer_signs_up(kairo: &Kairo, stage: &Stage) -> kairo::Result<()> {
     UserService::new(kairo.publisher()).create("John Doe", "john@example.com").await?;
-    stage.show("A customer signs up", 3).await
+    stage.show("A customer signs up", 3).await;
+    Ok(())
 }
 
 /// All orders of one call enter the log together, or none of them does.
@@ -75,14 +76,16 @@ async fn orders_are_placed(kairo: &Kairo, stage: &Stage, before: u64) -> kairo::
         OrderPlaced { order: before + number, customer: "john@example.com".into(), items }
     });
     kairo.publish_all(orders).await?.handled().await?;
-    stage.show("Four orders are placed at once", 8).await
+    stage.show("Four orders are placed at once", 8).await;
+    Ok(())
 }
 
 /// A delayed event lies in the store until it is due: a restart does not lose it.
 async fn a_cart_is_left(kairo: &Kairo, stage: &Stage) -> kairo::Result<()> {
     let left = CartLeft { customer: "john@example.com".into() };
     kairo.publish(left).delay(Duration::from_millis(200)).await?;
-    stage.show("A cart is left, and remembered later", 2).await
+    stage.show("A cart is left, and remembered later", 2).await;
+    Ok(())
 }
 
 /// Ephemeral events stay in memory: they are handled inside `publish`.
@@ -101,7 +104,8 @@ async fn payments_fail(kairo: &Kairo, stage: &Stage, before: u64) -> kairo::Resu
         let failed = PaymentFailed { order, card: card.into(), amount_cents: 5_998 };
         kairo.publish(failed).await?.settled().await?;
     }
-    stage.show("Four payments fail", 19).await
+    stage.show("Four payments fail", 19).await;
+    Ok(())
 }
 
 /// How many events the log has, and how many of them are orders.

@@ -20,19 +20,15 @@ impl Stage {
     }
 
     /// Waits until `count` things have been said, and shows them under a title.
-    pub async fn show(&self, title: &str, count: usize) -> kairo::Result<()> {
+    pub async fn show(&self, title: &str, count: usize) {
         let mut said = self.lines.subscribe();
-        let complete = timeout(SCENE_MAX, said.wait_for(|lines| count <= lines.len())).await;
-        if complete.is_err() {
-            println!("\n{title} (not all of it was done in {SCENE_MAX:?})");
-        } else {
-            println!("\n{title}");
-        }
+        let all = said.wait_for(|lines| count <= lines.len());
+        let in_time = timeout(SCENE_MAX, all).await.is_ok();
+        println!("\n{title}{}", if in_time { "" } else { " (not all of it was done in time)" });
         let mut lines = self.lines.send_replace(Vec::new());
         lines.sort();
         for line in lines {
             println!("{line}");
         }
-        Ok(())
     }
 }

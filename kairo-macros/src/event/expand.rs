@@ -13,8 +13,10 @@ use crate::{
 pub(crate) fn attribute(input: &Input, model: &Model) -> TokenStream {
     let derives = payload::derives(&model.library, &input.item.attrs);
     let item = &input.item;
+    // In front of the item, so that their messages come before those of the derives.
+    let assertions = assertions(model);
     let event = derive(model);
-    quote!(#derives #item #event)
+    quote!(#assertions #derives #item #event)
 }
 
 /// All that makes a type an event.
@@ -26,7 +28,6 @@ pub(crate) fn derive(model: &Model) -> TokenStream {
     let implementation = implementation(model);
     let entry = (!model.broken).then(|| entry(model));
     let chain = chain(model);
-    let assertions = assertions(model);
     let claim = claim(model);
     quote! {
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
@@ -35,7 +36,6 @@ pub(crate) fn derive(model: &Model) -> TokenStream {
             #implementation
             #entry
             #chain
-            #assertions
         };
         #claim
     }
@@ -118,18 +118,28 @@ fn chain(model: &Model) -> Option<TokenStream> {
     Some(quote!(const versions_form_a_chain: () = #check;))
 }
 
+/// Fields that cannot be stored are reported here, in one sentence each.
 fn assertions(model: &Model) -> Option<TokenStream> {
-    let assertions = &model.assertions;
-    (!assertions.is_empty()).then(|| quote!(const _: &[fn()] = &[#(#assertions),*];))
+    let Model { assertions, library, .. } = model;
+    (!assertions.is_empty()).then(|| {
+        quote! {
+            const _: () = {
+                use #library::__private as __k;
+                let _: &[fn()] = &[#(#assertions),*];
+            };
+        }
+    })
 }
 
 /// A macro whose name is the event's: a second event of that name in the crate is a second
 /// definition, which rustc reports at both.
 fn claim(model: &Model) -> Option<TokenStream> {
-    let claim = format_ident!("event__{}__v{}", names::mangled(&model.name.value()), model.version);
-    let claim = at(model.name_span(), quote!(#claim));
     model.unique.then(|| {
-        quote! {
+        let name = names::mangled(&model.name.value());
+        let claim = format_ident!("event__{name}__v{}", model.version);
+        let place = model.name.span();
+        let claim = at(place, quote!(#claim));
+        quote_spanned! {place=>
             #[doc(hidden)]
             #[allow(non_local_definitions)]
             #[macro_export]

@@ -1,6 +1,6 @@
 //! The rules of an event.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use syn::{GenericParam, Generics, LitStr, Path, Type};
 
 use super::{
@@ -70,7 +70,8 @@ fn check_name(mistakes: &mut Mistakes, input: &Input) -> LitStr {
     let guess = names::dotted(&ident.to_string());
     let name = if input.derived {
         if let Some(lead) = &input.args.lead {
-            let message = format!("write `event = \"{}\"`", lead.value());
+            let message =
+                format!("the options of a derive have names: write `event = \"{}\"`", lead.value());
             mistakes.at(lead.span(), message);
         }
         input.args.string(mistakes, "event", &guess)
@@ -132,9 +133,8 @@ fn check_from(
     let ident = &input.item.ident;
     let older = version.unwrap_or(2).saturating_sub(1).max(1);
     let example = format!("{ident}V{older}");
-    if let (Some(version @ 2..), Some(span), false) =
-        (version, args.span("version"), args.has("from"))
-    {
+    let told = args.has("from") || args.has("ephemeral");
+    if let (Some(version @ 2..), Some(span), false) = (version, args.span("version"), told) {
         mistakes.at(
             span,
             format!(
@@ -158,12 +158,5 @@ fn check_from(
             mistakes.at(span, message);
             None
         }
-    }
-}
-
-impl Model {
-    /// The span of the name as the user wrote it.
-    pub(crate) fn name_span(&self) -> Span {
-        self.name.span()
     }
 }

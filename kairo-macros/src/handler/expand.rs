@@ -3,20 +3,21 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Type;
 
 use super::{
     model::{Extractor, Model, Output},
     options::Listen,
     parse::{Block, Kind},
 };
-use crate::tokens::{Borrowed, at, local, show, span, without_self};
+use crate::tokens::{Borrowed, local, show, span, without_self};
 
 /// A function and its registration.
 pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
     let library = &model.library;
     let registration = registration(model);
+    // A handler is asynchronous by contract, whether it awaits anything or not.
     quote! {
+        #[allow(clippy::unused_async)]
         #item
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
@@ -30,7 +31,9 @@ pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
 pub(crate) fn service(block: &Block, models: &[Model]) -> TokenStream {
     let Block { item, library, .. } = block;
     let registrations = models.iter().map(|model| without_self(registration(model), &item.self_ty));
+    // A handler is asynchronous by contract, whether it awaits anything or not.
     quote! {
+        #[allow(clippy::unused_async)]
         #item
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
@@ -66,7 +69,7 @@ fn checks(model: &Model) -> TokenStream {
         _ if model.event.any => None,
         Listen::Event(event) => {
             let check = quote_spanned! {event.span()=>
-                __k::check_event_name(#function, #event, #argument, #intake.members)
+                __k::check_event_name(#function, #event, #argument, #intake)
             };
             Some(quote!(const name_is_that_of_the_argument: () = #check;))
         }
@@ -251,15 +254,11 @@ fn needs(extractors: &[Extractor]) -> Option<TokenStream> {
 
 fn filter(model: &Model) -> Option<TokenStream> {
     let filter = model.options.filter.as_ref()?;
-    let ty: &Type = &model.event.ty;
-    let event = local("event");
-    let place = span(filter);
-    Some(if model.event.any {
-        filter.to_token_stream()
-    } else if is_set(model) {
-        quote_spanned!(place=> |#event| __k::Filter::<#ty, _>::passes(&#filter, #event))
-    } else {
-        let ty = at(span(ty), ty);
-        quote_spanned!(place=> |#event| <#ty as __k::Receive>::wanted(#event, #filter))
+    if model.event.any {
+        return Some(filter.to_token_stream());
+    }
+    let (ty, event) = (&model.event.ty, local("event"));
+    Some(quote_spanned! {span(filter)=>
+        |#event| __k::Filter::<#ty, _>::passes(&#filter, #event)
     })
 }

@@ -55,6 +55,7 @@ pub(crate) fn check(
     input: &Input,
     service: Option<&Type>,
 ) -> Option<Model> {
+    let before = mistakes.count();
     let options = options::check(mistakes, input);
     let signature = &input.signature;
     check_signature(mistakes, input);
@@ -74,7 +75,8 @@ pub(crate) fn check(
         .collect();
     let output = check_output(mistakes, input);
     let (event, output) = (event?, output?);
-    mistakes.none().then(|| Model {
+    let sound = !input.broken && mistakes.count() == before;
+    sound.then(|| Model {
         kind: input.kind,
         library: input.library.clone(),
         function: signature.ident.clone(),
@@ -201,7 +203,7 @@ fn check_fit(mistakes: &mut Mistakes, input: &Input, event: &Event, options: &Op
     if !event.any || input.kind == Kind::OnDeadLetter {
         return;
     }
-    if matches!(options.listen, Listen::Argument) && mistakes.none() {
+    if matches!(options.listen, Listen::Argument) && !input.broken {
         mistakes.at(
             span(&event.ty),
             format!(

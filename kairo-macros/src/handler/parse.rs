@@ -73,6 +73,8 @@ pub(crate) struct Input {
     pub(crate) args: Args,
     pub(crate) signature: Signature,
     pub(crate) library: Path,
+    /// Whether its attribute has mistakes already.
+    pub(crate) broken: bool,
 }
 
 /// An `impl` block with handlers, and the block without their attributes.
@@ -89,17 +91,13 @@ pub(crate) fn function(
     attribute: TokenStream,
     item: TokenStream,
 ) -> Option<Input> {
+    let before = mistakes.count();
     let args = kind.args(mistakes, attribute);
-    let signature = match signature(item) {
-        Ok(signature) => signature,
+    let broken = before < mistakes.count();
+    let signature = match syn::parse2::<ItemFn>(item.clone()) {
+        Ok(item) => item.sig,
         Err(error) => {
-            mistakes.at(
-                error.span(),
-                format!(
-                    "{error} (`#[{}]` goes on an `async fn`: move it to one)",
-                    kind.attribute()
-                ),
-            );
+            mistakes.push(misplaced(item, error, kind.attribute(), "an `async fn`"));
             return None;
         }
     };
@@ -112,12 +110,16 @@ pub(crate) fn function(
         return None;
     }
     let library = paths::library(args.path(mistakes, "crate", "::kairo"));
-    Some(Input { kind, args, signature, library })
+    Some(Input { kind, args, signature, library, broken })
 }
 
-/// The signature alone: the body stays as it was written, even where it does not parse.
-fn signature(item: TokenStream) -> syn::Result<Signature> {
-    syn::parse2::<ItemFn>(item).map(|item| item.sig)
+/// A syntax error, or an item of another kind.
+fn misplaced(item: TokenStream, error: syn::Error, attribute: &str, place: &str) -> syn::Error {
+    if syn::parse2::<syn::Item>(item).is_err() {
+        return error;
+    }
+    let message = format!("`#[{attribute}]` goes on {place}: move it to one");
+    syn::Error::new(error.span(), message)
 }
 
 /// Reads `#[handlers]` and its block.
@@ -131,29 +133,34 @@ pub(crate) fn service(
         mistakes.on(lead, "`#[handlers]` takes no name: remove it");
     }
     let library = paths::library(args.path(mistakes, "crate", "::kairo"));
-    let mut item = match syn::parse2::<ItemImpl>(item) {
+    let mut item = match syn::parse2::<ItemImpl>(item.clone()) {
         Ok(item) => item,
         Err(error) => {
-            mistakes.at(
-                error.span(),
-                format!("{error} (`#[handlers]` goes on an `impl` block: move it to one)"),
-            );
+            mistakes.push(misplaced(item, error, "handlers", "an `impl` block"));
             return None;
         }
     };
+    let before = mistakes.count();
     check_block(mistakes, &item);
+    let broken = before < mistakes.count();
     let mut methods = vec![];
     for item in &mut item.items {
         let ImplItem::Fn(function) = item else { continue };
         for (kind, attribute) in take(&mut function.attrs) {
+            let before = mistakes.count();
             let args = kind.args(mistakes, tokens(&attribute));
+            let broken = before < mistakes.count();
             let (signature, library) = (function.sig.clone(), library.clone());
-            methods.push(Input { kind, args, signature, library });
+            methods.push(Input { kind, args, signature, library, broken });
         }
     }
     if methods.is_empty() && mistakes.none() {
         let message = "this block has no handlers: add `#[handler]` to its methods";
         mistakes.on(&item.self_ty, message);
+    }
+    if broken {
+        // Without a service there is nothing that the methods could be registered for.
+        methods.iter_mut().for_each(|method: &mut Input| method.broken = true);
     }
     Some(Block { library, item, methods })
 }

@@ -2,22 +2,26 @@
 //! panic with a message when they do not hold.
 
 use super::text::{Text, contains, distance, same};
-use crate::event::pattern::matches;
+use crate::{
+    event::pattern::matches,
+    handler::entry::{Intake, Listen},
+};
 
 /// The name in `#[handler(event = "..")]` must be that of its argument.
 ///
 /// # Panics
 /// At compile time, when it is not.
 #[track_caller]
-pub const fn check_event_name(handler: &str, written: &str, argument: &str, names: &[&str]) {
-    if contains(names, written) {
+pub const fn check_event_name(handler: &str, written: &str, argument: &str, intake: Intake) {
+    let names = intake.members;
+    if intake.open || contains(names, written) {
         return;
     }
-    let [actual] = names else {
+    let Listen::Event(actual) = intake.listen else {
         let text = Text::new().then("handler `").then(handler).then("` is declared for \"");
         let text = text.then(written).then("\", but its argument `").then(argument);
         let text = text.then("` holds only ").then_list(names);
-        let text = text.then("\nhelp: write one of these names, or add a variant for \"");
+        let text = text.then("\nhelp: write one of these names, or add a variant that holds \"");
         let text = text.then(written).then("\" to `").then(argument).then("`");
         panic!("{}", text.as_str())
     };
@@ -97,13 +101,12 @@ pub const fn check_unique(set: &str, names: &[&str]) {
     }
 }
 
-/// The members of a typed event enum are all durable or all ephemeral. Tells which.
+/// The members of a typed event enum are all durable or all ephemeral.
 ///
 /// # Panics
 /// At compile time, when they differ.
-#[must_use]
 #[track_caller]
-pub const fn check_temper(set: &str, ephemeral: &[bool], names: &[&str]) -> bool {
+pub const fn check_temper(set: &str, ephemeral: &[bool], names: &[&str]) {
     let mut i = 1;
     while i < ephemeral.len() {
         if ephemeral[i] != ephemeral[0] {
@@ -116,7 +119,6 @@ pub const fn check_temper(set: &str, ephemeral: &[bool], names: &[&str]) -> bool
         }
         i += 1;
     }
-    0 < ephemeral.len() && ephemeral[0]
 }
 
 /// An older version is the same event, exactly one version older.

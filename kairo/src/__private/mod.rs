@@ -4,9 +4,12 @@ pub mod checks;
 mod text;
 
 pub use std::{
+    clone::Clone,
+    convert::From,
     option::Option::{self, None, Some},
     result::Result::{self, Err, Ok},
     string::String,
+    sync::Arc,
     time::Duration,
     vec::Vec,
 };
@@ -20,7 +23,7 @@ pub use crate::{
     event::{
         Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
         envelope::{AnyEvent, Envelope},
-        event_entry,
+        event_entry, fits,
         key::{Key, stream_of},
     },
     handler::{
@@ -29,7 +32,7 @@ pub use crate::{
             Delivery, EventRef, HandlerFuture, HandlerOutput, HandlerResult, Outcome, RunError, run,
         },
         entry::{HandlerEntry, Intake, Listen, OnDead, Options, StartAt},
-        failure::{Classifier, class_of},
+        failure::{Classified, Classifier},
         receive::{
             Filter, Receive, done, encoded, gather, not_a_member, service, set_borrow,
             set_envelope, set_own,

@@ -26,6 +26,10 @@ const SCHEMES: &[(&str, Open)] = &[
     ("sqlite", |url, clock| Box::pin(sqlite::open(url, clock))),
 ];
 
+/// The store of a bus that names none.
+pub(crate) const URL_DEFAULT: &str =
+    if cfg!(feature = "sqlite") { "sqlite://kairo.db" } else { "memory:" };
+
 /// Schemes that other builds may have.
 const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "rediss", "nats"];
 

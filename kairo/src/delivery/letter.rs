@@ -163,6 +163,7 @@ impl DeadLetter {
 }
 
 /// A letter is itself an event: `kairo.dead-letter.created`.
+#[diagnostic::do_not_recommend]
 impl Event for DeadLetter {
     const NAME: &'static str = "kairo.dead-letter.created";
 

@@ -237,6 +237,7 @@ impl From<Arc<Recorded>> for AnyEvent {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl EventSet for AnyEvent {
     const NAMES: &'static [&'static str] = &[];
     const OPEN: bool = true;

@@ -8,7 +8,7 @@ use std::fmt::{Display, Write};
     label = "a key becomes part of the stream's name, so it must implement `Display`",
     note = "use a `Uuid`, a number or a `String`, or write `impl std::fmt::Display for {Self}`"
 )]
-pub trait Key: Display {
+pub trait Key {
     /// The key as a part of a name.
     fn part(&self) -> &dyn Display;
 }

@@ -175,14 +175,14 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     label = "events are stored and sent, which `{Self}` does not support",
     note = "put `#[kairo::data]` on the definition of `{Self}` (or derive `Serialize`, `Deserialize`, `Clone` and `Debug`), or skip the field with `#[serde(skip)]`"
 )]
-pub trait Data: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
-    /// Exists so that expansions can ask for this trait by naming something in it.
-    #[doc(hidden)]
-    fn fits() {}
-}
+pub trait Data: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static> Data for T {}
+
+/// Asks the compiler whether a field can be part of an event.
+#[doc(hidden)]
+pub const fn fits<T: Data>() {}
 
 /// An event type of a linked crate, as `#[event]` registers it.
 #[derive(Debug)]

@@ -171,6 +171,7 @@ pub trait FromContext: Sized + Send {
 /// A shared value that was given to the builder with `.state(..)`; it dereferences to it.
 pub struct State<T>(pub Arc<T>);
 
+#[diagnostic::do_not_recommend]
 impl<T: Send + Sync + 'static> FromContext for State<T> {
     fn needs() -> Vec<Need> {
         vec![Need::of::<T>()]
@@ -204,6 +205,7 @@ impl<T: fmt::Debug> fmt::Debug for State<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Context {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
         Ok(context.clone())
@@ -222,6 +224,7 @@ impl Attempt {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Attempt {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
         Ok(Self(context.attempt))

@@ -167,6 +167,7 @@ pub trait HandlerOutput {
     fn into_drafts(self) -> Result<Vec<Draft>, Failure>;
 }
 
+#[diagnostic::do_not_recommend]
 impl HandlerOutput for () {
     fn into_drafts(self) -> Result<Vec<Draft>, Failure> {
         Ok(Vec::new())
@@ -181,12 +182,14 @@ impl<E: Event> HandlerOutput for E {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: HandlerOutput> HandlerOutput for Option<T> {
     fn into_drafts(self) -> Result<Vec<Draft>, Failure> {
         self.map_or(Ok(Vec::new()), T::into_drafts)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: HandlerOutput> HandlerOutput for Vec<T> {
     fn into_drafts(self) -> Result<Vec<Draft>, Failure> {
         let mut drafts = Vec::with_capacity(self.len());

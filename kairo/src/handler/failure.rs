@@ -104,6 +104,7 @@ pub trait IntoFailure {
     fn into_failure(self) -> Failure;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoFailure for Failure {
     fn into_failure(self) -> Failure {
         self
@@ -118,7 +119,7 @@ impl<E: Into<BoxError>> IntoFailure for E {
 }
 
 /// An error type that knows its class; `#[derive(Classify)]` implements it.
-pub trait Classify: StdError + 'static {
+pub trait Classify: 'static {
     /// The class of this error.
     fn class(&self) -> Class;
 }
@@ -132,11 +133,23 @@ pub struct Classifier {
 
 inventory::collect!(Classifier);
 
-/// The classifier of one type.
+/// An error type that a boxed error can be asked for.
 #[doc(hidden)]
-#[must_use]
-pub fn class_of<E: Classify>(error: &(dyn StdError + 'static)) -> Option<Class> {
-    error.downcast_ref::<E>().map(Classify::class)
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an error type, so no handler can fail with it",
+    label = "does not implement `std::error::Error`",
+    note = "derive `thiserror::Error` for it, or write `impl std::error::Error for {Self} {{}}`"
+)]
+pub trait Classified {
+    /// The class, if the error is of this type.
+    fn class_of(error: &(dyn StdError + 'static)) -> Option<Class>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Classify + StdError> Classified for E {
+    fn class_of(error: &(dyn StdError + 'static)) -> Option<Class> {
+        error.downcast_ref::<E>().map(Classify::class)
+    }
 }
 
 /// An error and all that caused it, outermost first.

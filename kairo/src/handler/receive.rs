@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::DecodeError,
     event::{
-        Event, EventSet,
+        Event,
         envelope::{AnyEvent, Envelope},
         record::Draft,
     },
@@ -44,8 +44,11 @@ pub trait Receive: Sized + Send + Sync + 'static {
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
     fn envelope(delivery: &Delivery<'_>) -> Result<Envelope<Self>, RunError>;
 
-    /// Whether a filter lets an event pass; one that cannot be decoded does, so that it is seen.
-    fn wanted(event: &AnyEvent, filter: fn(&Self) -> bool) -> bool;
+    /// The payload of an event that is not being delivered yet, for a filter.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the event cannot become a `T`.
+    fn peek(event: &AnyEvent) -> Result<Arc<Self>, DecodeError>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -69,8 +72,8 @@ impl<E: Event> Receive for E {
         delivery.envelope()
     }
 
-    fn wanted(event: &AnyEvent, filter: fn(&Self) -> bool) -> bool {
-        event.shared::<E>().map_or(true, |payload| filter(&payload))
+    fn peek(event: &AnyEvent) -> Result<Arc<Self>, DecodeError> {
+        event.shared()
     }
 }
 
@@ -118,13 +121,13 @@ pub fn not_a_member<S>(event: &AnyEvent) -> DecodeError {
     DecodeError::Unknown { event: event.name().to_owned(), target: std::any::type_name::<S>() }
 }
 
-/// The filter of a handler that takes a set: a function of the set, or of any event.
+/// The filter of a handler: a function of its payload, or of any event.
 #[diagnostic::on_unimplemented(
-    message = "this cannot filter the events of `{S}`",
-    label = "not a filter",
-    note = "write `fn wanted(event: &{S}) -> bool` or `fn wanted(event: &AnyEvent) -> bool`"
+    message = "`filter` cannot ask this function about `{T}`",
+    label = "not a function of `&{T}` or `&AnyEvent`",
+    note = "write it as `fn wanted(event: &{T}) -> bool` or `fn wanted(event: &AnyEvent) -> bool`"
 )]
-pub trait Filter<S, By> {
+pub trait Filter<T, By> {
     /// Whether the event is wanted.
     fn passes(&self, event: &AnyEvent) -> bool;
 }
@@ -133,20 +136,22 @@ pub trait Filter<S, By> {
 #[derive(Debug)]
 pub struct ByEvent;
 
-/// Marks a filter that sees the decoded set.
+/// Marks a filter that sees the decoded payload.
 #[derive(Debug)]
-pub struct BySet;
+pub struct ByPayload;
 
-impl<S, F: Fn(&AnyEvent) -> bool> Filter<S, ByEvent> for F {
+#[diagnostic::do_not_recommend]
+impl<T, F: Fn(&AnyEvent) -> bool> Filter<T, ByEvent> for F {
     fn passes(&self, event: &AnyEvent) -> bool {
         self(event)
     }
 }
 
-impl<S: EventSet, F: Fn(&S) -> bool> Filter<S, BySet> for F {
+#[diagnostic::do_not_recommend]
+impl<T: Receive, F: Fn(&T) -> bool> Filter<T, ByPayload> for F {
     fn passes(&self, event: &AnyEvent) -> bool {
         // One that cannot be decoded passes, so that the handler's run reports it.
-        S::decode_set(event).map_or(true, |set| self(&set))
+        T::peek(event).map_or(true, |payload| self(&payload))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     delivery::{Claim, Claimed, LetterState, Parked, ParkedState},
     engine::Engine,
     error::Result,
+    observe,
     store::Position,
 };
 
@@ -82,6 +83,7 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         scanned_since: None,
         fetching: None,
         rows: VecDeque::new(),
+        processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
         paused: false,
         stopping: false,
         engine,

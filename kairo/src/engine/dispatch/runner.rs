@@ -6,6 +6,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use metrics::Counter;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -105,6 +106,8 @@ pub(super) struct Runner {
     pub(super) fetching: Option<JoinHandle<Result<Returned>>>,
     /// Parked events whose turn has come, with their bodies.
     pub(super) rows: VecDeque<Job>,
+    /// Counts what is done; made once, because naming it costs more than counting.
+    pub(super) processed: Counter,
     pub(super) paused: bool,
     pub(super) stopping: bool,
 }

@@ -50,6 +50,7 @@ impl Runner {
     }
 
     fn done(&mut self, job: &Job, events: Vec<EventData>) {
+        self.processed.increment(1);
         let plain = events.is_empty() && job.origin == Origin::Log && !job.counted;
         events.into_iter().for_each(|event| self.buffer.append(event));
         if plain {

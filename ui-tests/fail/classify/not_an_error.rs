@@ -1,0 +1,9 @@
+use kairo::Classify;
+
+#[derive(Classify)]
+enum MailError {
+    #[permanent]
+    Refused,
+}
+
+fn main() {}

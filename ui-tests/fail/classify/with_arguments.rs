@@ -1,0 +1,10 @@
+use kairo::Classify;
+
+#[derive(Debug, thiserror::Error, Classify)]
+#[error("no")]
+enum MailError {
+    #[permanent(true)]
+    Refused,
+}
+
+fn main() {}

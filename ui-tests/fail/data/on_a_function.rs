@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[data]
+fn nothing() {}
+
+fn main() {}

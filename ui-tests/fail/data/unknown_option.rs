@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[data(clone)]
+struct Money(u64);
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[event("invoice.paid")]
+struct InvoicePaid<'a> {
+    id: &'a str,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[event("invoice..paid")]
+struct InvoicePaid {
+    id: u64,
+}
+
+fn main() {}

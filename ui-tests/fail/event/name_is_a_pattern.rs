@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[event("invoice.*")]
+struct InvoicePaid {
+    id: u64,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[event]
+struct InvoicePaid {
+    id: u64,
+}
+
+fn main() {}

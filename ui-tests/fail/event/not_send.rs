@@ -1,0 +1,9 @@
+use kairo::prelude::*;
+
+#[event("invoice.paid")]
+struct InvoicePaid {
+    #[serde(skip)]
+    cache: std::rc::Rc<u64>,
+}
+
+fn main() {}

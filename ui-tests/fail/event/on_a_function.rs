@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[event("invoice.paid")]
+fn invoice_paid() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[event("invoice.paid", efemeral)]
+struct InvoicePaid {
+    id: u64,
+}
+
+fn main() {}

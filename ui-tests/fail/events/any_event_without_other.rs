@@ -1,0 +1,14 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    user_id: u64,
+}
+
+#[events]
+enum UserEvent {
+    Created(UserCreated),
+    Other(AnyEvent),
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[events(prefix = "Order.")]
+enum OrderEvent {
+    Placed(u64),
+}
+
+fn main() {}

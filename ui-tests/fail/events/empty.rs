@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[events]
+enum UserEvent {}
+
+fn main() {}

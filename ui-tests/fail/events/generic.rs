@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[events]
+enum UserEvent<T> {
+    Created(T),
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[events]
+enum UserEvent {
+    Created(String),
+}
+
+fn main() {}

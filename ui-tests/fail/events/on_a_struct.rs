@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[events]
+struct UserEvent;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[events]
+enum OrderEvent {
+    Placed { total: u64 },
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[handler]
+async fn on_user(_user: String) {}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    user_id: u64,
+}
+
+struct Mailer;
+
+#[handler]
+async fn on_user(_mailer: State<Mailer>, _user: &UserCreated) {}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    user_id: u64,
+}
+
+struct Mailer;
+
+impl Mailer {
+    #[handler]
+    async fn on_user(&self, _user: &UserCreated) {}
+}
+
+fn main() {}

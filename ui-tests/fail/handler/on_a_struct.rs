@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[handler]
+struct Mailer;
+
+fn main() {}

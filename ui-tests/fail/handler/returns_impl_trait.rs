@@ -1,0 +1,13 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    user_id: u64,
+}
+
+#[handler]
+async fn on_user(_user: &UserCreated) -> impl Event {
+    UserCreated { user_id: 1 }
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    user_id: u64,
+}
+
+#[handler(start = "begining")]
+async fn on_user(_user: &UserCreated) {}
+
+fn main() {}

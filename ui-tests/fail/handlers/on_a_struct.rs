@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[handlers]
+struct Mailer;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[on_dead_letter]
+async fn alert() {}
+
+fn main() {}
