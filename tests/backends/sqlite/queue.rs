@@ -103,6 +103,22 @@ async fn callers_that_go_away_leave_the_queue_to_the_others() {
     timeout(PATIENCE, store.close()).await.expect("closing comes to an end").unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_twice_at_a_time_ends_for_both() {
+    let place = Place::new();
+    let store = place.store().await.unwrap();
+    let closers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.close().await })
+        })
+        .collect();
+    for closer in closers {
+        timeout(PATIENCE, closer).await.expect("closing comes to an end").unwrap().unwrap();
+    }
+    assert!(place.store().await.is_ok());
+}
+
 fn runtimes() -> [Runtime; 2] {
     let mut threads = Builder::new_multi_thread();
     threads.worker_threads(2).enable_all();
