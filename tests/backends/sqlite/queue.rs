@@ -119,6 +119,32 @@ async fn closing_twice_at_a_time_ends_for_both() {
     assert!(place.store().await.is_ok());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_callers_than_the_queue_has_room_for_are_all_served() {
+    let place = Place::new();
+    let store = place.store().await.unwrap();
+    let guest = place.raw();
+    guest.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let commits: Vec<Commit> = (0..2_000)
+        .map(|unit| {
+            let store = Arc::clone(&store);
+            let unit = append(&format!("user-{unit}"), Version::NoStream);
+            tokio::spawn(async move { store.commit(unit).await })
+        })
+        .collect();
+    timeout(PATIENCE, async {
+        while !format!("{store:?}").contains("waiting: 1024") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the queue is full");
+    guest.execute_batch("ROLLBACK").unwrap();
+    for commit in commits {
+        timeout(PATIENCE, commit).await.expect("the queue is served").unwrap().unwrap();
+    }
+}
+
 fn runtimes() -> [Runtime; 2] {
     let mut threads = Builder::new_multi_thread();
     threads.worker_threads(2).enable_all();

@@ -90,7 +90,8 @@ impl SqliteStore {
     /// Commits a unit: on this thread when nobody else writes, else with those who wait.
     async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
         let shared = &self.shared;
-        match shared.slot.enter(unit, shared.blocking.may_be_in_place())? {
+        let room = shared.slot.room().await?;
+        match shared.slot.enter(unit, room, shared.blocking.may_be_in_place())? {
             Entry::Alone(mut turn, unit) => {
                 let job = {
                     let shared = Arc::clone(shared);
