@@ -264,7 +264,7 @@ impl Args {
             return Some((tokens.clone(), *span));
         }
         let span = arg.value_span();
-        mistakes.at(span, format!("write `{key}({example})`"));
+        mistakes.at(span, format!("`{key}` takes a list: write `{key}({example})`"));
         None
     }
 }

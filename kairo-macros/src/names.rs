@@ -11,7 +11,9 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
         return Err("the event name is empty: write something like \"user.created\"".to_owned());
     }
     if name.contains('*') {
-        return Err(format!("\"{name}\" is a pattern, not a name: an event has exactly one name"));
+        return Err(format!(
+            "\"{name}\" is a pattern, but an event has exactly one name: write one without `*`"
+        ));
     }
     check_length("event name", name)?;
     name.split('.')

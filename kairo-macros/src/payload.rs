@@ -6,6 +6,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Meta, Path, PathArgument
 
 use crate::{
     args::Args,
+    event,
     mistakes::Mistakes,
     paths,
     tokens::{last_segment, show, span},
@@ -19,9 +20,12 @@ pub(crate) fn expand(
 ) -> Option<TokenStream> {
     let args = Args::parse(mistakes, "`#[data]`", &["crate"], attribute);
     let library = paths::library(args.path(mistakes, "crate", "::kairo"));
-    let Ok(item) = syn::parse2::<DeriveInput>(item) else {
-        mistakes.at(Span::call_site(), "`#[data]` goes on a struct or an enum: move it to one");
-        return None;
+    let item = match syn::parse2::<DeriveInput>(item.clone()) {
+        Ok(item) => item,
+        Err(error) => {
+            mistakes.push(event::parse::misplaced("data", item, Some(error)));
+            return None;
+        }
     };
     let derives = derives(&library, &item.attrs);
     Some(quote!(#derives #item))

@@ -26,7 +26,7 @@ enum Source {
     System,
     #[cfg_attr(
         not(any(test, feature = "testing")),
-        expect(dead_code, reason = "only tests make one")
+        expect(dead_code, reason = "only tests move a clock by hand")
     )]
     Manual(watch::Sender<Timestamp>),
 }

@@ -70,7 +70,8 @@ fn check_name(mistakes: &mut Mistakes, input: &Input) -> LitStr {
     let guess = names::dotted(&ident.to_string());
     let name = if input.derived {
         if let Some(lead) = &input.args.lead {
-            let message = format!("write `event = \"{}\"`", lead.value());
+            let message =
+                format!("the options of a derive have names: write `event = \"{}\"`", lead.value());
             mistakes.at(lead.span(), message);
         }
         input.args.string(mistakes, "event", &guess)

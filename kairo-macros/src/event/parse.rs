@@ -1,7 +1,7 @@
 //! Reads an event's attribute and its item.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Data, DeriveInput, Item, Meta, Visibility, spanned::Spanned};
+use syn::{Attribute, Data, DeriveInput, Item, Meta, spanned::Spanned};
 
 use crate::{args::Args, fallback, mistakes::Mistakes};
 
@@ -31,7 +31,7 @@ pub(crate) fn attribute(
     let item = match syn::parse2::<DeriveInput>(item.clone()) {
         Ok(item) if !matches!(item.data, Data::Union(_)) => item,
         result => {
-            mistakes.push(misplaced(item, result.err()));
+            mistakes.push(misplaced("event", item, result.err()));
             return None;
         }
     };
@@ -70,12 +70,17 @@ pub(crate) fn input(args: Args, mut item: DeriveInput, derived: bool) -> Input {
     Input { args, item, keys, derived }
 }
 
-/// A syntax error, or an item that cannot be an event.
-fn misplaced(item: TokenStream, error: Option<syn::Error>) -> syn::Error {
-    const WHERE: &str = "`#[event]` goes on a struct or an enum, which is the event's payload: \
-                         move it to one";
+/// A syntax error, or an item that cannot be a payload.
+pub(crate) fn misplaced(
+    attribute: &str,
+    item: TokenStream,
+    error: Option<syn::Error>,
+) -> syn::Error {
     match syn::parse2::<Item>(fallback::strip(item)) {
-        Ok(other) => syn::Error::new(keyword(&other), WHERE),
+        Ok(other) => syn::Error::new(
+            keyword(&other),
+            format!("`#[{attribute}]` goes on a struct or an enum: move it to one"),
+        ),
         Err(other) => error.unwrap_or(other),
     }
 }
@@ -89,12 +94,5 @@ fn keyword(item: &Item) -> proc_macro2::Span {
         Item::Mod(item) => item.mod_token.span,
         Item::Union(item) => item.union_token.span,
         other => other.span(),
-    }
-}
-
-impl Input {
-    /// Who may see the type.
-    pub(crate) const fn visibility(&self) -> &Visibility {
-        &self.item.vis
     }
 }

@@ -49,6 +49,9 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         .members
         .iter()
         .map(|Member { ty, .. }| quote_spanned!(span(ty)=> <#ty as __k::Event>::NAME));
+    let ephemeral = model.members.first().map(|Member { ty, .. }| {
+        quote_spanned!(span(ty)=> const EPHEMERAL: bool = <#ty as __k::Event>::EPHEMERAL;)
+    });
     let open = model.other.is_some().then(|| {
         quote!(
             const OPEN: bool = true;
@@ -70,7 +73,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         #[automatically_derived]
         impl __k::EventSet for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
-            const EPHEMERAL: bool = members_live_in_memory;
+            #ephemeral
             #open
             fn decode_set(#event: &__k::AnyEvent) -> __k::Result<Self, __k::DecodeError> {
                 #(#decoded)*
@@ -124,7 +127,7 @@ fn checks(ident: &Ident, model: &Model) -> TokenStream {
     });
     quote! {
         const events_are_distinct: () = #unique;
-        const members_live_in_memory: bool = #alike;
+        const members_are_kept_alike: () = #alike;
         #pattern
     }
 }

@@ -55,8 +55,8 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Model {
         if let Some(place) = variant.other {
             check_other(mistakes, variant, place, other.is_some());
             other = Some(variant.ident.clone());
-        } else if let Some(member) = check_member(mistakes, input, variant, prefix.as_ref()) {
-            check_repeated(mistakes, ident, &members, &member);
+        } else if let Some(mut member) = check_member(mistakes, input, variant, prefix.as_ref()) {
+            check_repeated(mistakes, ident, &members, &mut member);
             members.push(member);
         }
     }
@@ -73,8 +73,9 @@ fn check_prefix(mistakes: &mut Mistakes, args: &Args) -> Option<LitStr> {
     let prefix = args.string(mistakes, "prefix", "order")?;
     let text = prefix.value();
     if let Err(message) = names::check_name(&text) {
-        let message = message.replace("event name", "prefix");
-        mistakes.at(prefix.span(), message);
+        mistakes.at(prefix.span(), message.replace("event name", "prefix"));
+        // A prefix that is right, so that the variants do not repeat the complaint.
+        return Some(LitStr::new("event", prefix.span()));
     }
     Some(prefix)
 }
@@ -137,9 +138,9 @@ fn check_field(mistakes: &mut Mistakes, variant: &Variant, ty: &Type) {
     }
 }
 
-fn check_repeated(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], member: &Member) {
-    if let Some((_, event)) = &member.inline {
-        check_name(mistakes, ident, members, &event.name);
+fn check_repeated(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], member: &mut Member) {
+    if let Some((_, event)) = &mut member.inline {
+        check_name(mistakes, ident, members, event);
         return;
     }
     let ty = show(&member.ty);
@@ -154,7 +155,8 @@ fn check_repeated(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], me
     );
 }
 
-fn check_name(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], name: &LitStr) {
+fn check_name(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], event: &mut EventModel) {
+    let name = &event.name;
     let mut names = members.iter().filter_map(|member| Some(&member.inline.as_ref()?.1.name));
     let text = name.value();
     let Some(first) = names.find(|first| first.value() == text) else { return };
@@ -163,6 +165,8 @@ fn check_name(mistakes: &mut Mistakes, ident: &Ident, members: &[Member], name: 
         format!("the event \"{text}\" occurs twice in `{ident}`: change one of the names"),
     );
     mistakes.at(first.span(), format!("\"{text}\" is first used here: change one of the names"));
+    // rustc would report the same.
+    event.unique = false;
 }
 
 /// A variant whose fields are the payload: an event type of its own is made from it.

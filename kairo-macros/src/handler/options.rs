@@ -59,7 +59,8 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Options {
     if let Some(lead) = &args.lead {
         let text = lead.value();
         let key = if text.contains('*') { "pattern" } else { "event" };
-        let message = format!("write `#[{attribute}({key} = \"{text}\")]`");
+        let message =
+            format!("a handler's options have names: write `#[{attribute}({key} = \"{text}\")]`");
         mistakes.at(lead.span(), message);
     }
     let options = Options {

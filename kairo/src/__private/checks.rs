@@ -101,13 +101,12 @@ pub const fn check_unique(set: &str, names: &[&str]) {
     }
 }
 
-/// The members of a typed event enum are all durable or all ephemeral. Tells which.
+/// The members of a typed event enum are all durable or all ephemeral.
 ///
 /// # Panics
 /// At compile time, when they differ.
-#[must_use]
 #[track_caller]
-pub const fn check_temper(set: &str, ephemeral: &[bool], names: &[&str]) -> bool {
+pub const fn check_temper(set: &str, ephemeral: &[bool], names: &[&str]) {
     let mut i = 1;
     while i < ephemeral.len() {
         if ephemeral[i] != ephemeral[0] {
@@ -120,7 +119,6 @@ pub const fn check_temper(set: &str, ephemeral: &[bool], names: &[&str]) -> bool
         }
         i += 1;
     }
-    0 < ephemeral.len() && ephemeral[0]
 }
 
 /// An older version is the same event, exactly one version older.

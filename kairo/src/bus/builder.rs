@@ -167,7 +167,7 @@ impl Builder {
         let registry = self.wire(&publisher)?;
         let backend = self.open().await?;
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
-        let orphans = self.settle_names(&*backend, &specs).await?;
+        self.settle_names(&*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
         let engine = Arc::new(Engine {
             backend,
@@ -188,7 +188,6 @@ impl Builder {
             planned,
             defaults: self.defaults,
             wiring: registry.report(),
-            orphans,
             subscriptions: RwLock::new(subscriptions),
             ephemerals: RwLock::new(Arc::new(self.ephemerals(&registry))),
             tasks: Mutex::new(tasks),
@@ -246,11 +245,17 @@ impl Builder {
         ephemerals
     }
 
-    /// Deletes what is to be forgotten, and finds names in the store that no handler has.
+    /// Deletes what is to be forgotten, and warns of names in the store that no handler has.
     ///
     /// A new handler beside an old name that looks like it is taken for a rename that would leave
     /// its place in the log behind, and with it events: that is an error.
-    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result<Vec<String>> {
+    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result {
+        if let Some(name) =
+            self.forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name))
+        {
+            let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
+            return Err(Error::Wiring(WiringError::new(vec![mistake])));
+        }
         for name in &self.forget {
             if !backend.remove_subscription(name.clone()).await? {
                 tracing::warn!(subscription = name, "there is no such subscription to forget");
@@ -279,24 +284,34 @@ impl Builder {
                 "no handler of this process has this subscription"
             );
         }
-        Ok(orphans)
+        Ok(())
     }
 }
 
-/// Orphans whose last segment is that of a new handler.
+/// New handlers beside an orphan of the same name in another module, or of the same module.
 fn renames<'a>(orphans: &[String], new: impl Iterator<Item = &'a Spec>) -> Vec<String> {
-    let last = |path: &str| path.rsplit("::").next().map(str::to_owned);
-    let by_last: HashMap<_, _> = orphans.iter().map(|name| (last(name), name)).collect();
+    let (mut by_last, mut by_module) = (HashMap::new(), HashMap::new());
+    for orphan in orphans {
+        let (module, last) = split_path(orphan);
+        by_last.insert(last, orphan);
+        by_module.extend(module.map(|module| (module, orphan)));
+    }
     new.filter_map(|spec| {
-        let old = by_last.get(&last(&spec.name))?;
+        let (module, last) = split_path(&spec.name);
+        let old = by_last.get(last).or_else(|| by_module.get(module?))?;
         Some(format!(
-            "handler `{}` is new, and the store has a subscription `{old}` that no handler has: \
-             add `renamed_from = \"{old}\"` to keep its place in the log, or `.forget(\"{old}\")` \
-             to the builder to give it up",
+            "handler `{}` is new, and the store has a subscription `{old}` that no handler has: if \
+             it was renamed, add `renamed_from = \"{old}\"` to keep its place in the log; if not, \
+             add `.forget(\"{old}\")` to the builder to delete that place",
             spec.name
         ))
     })
     .collect()
+}
+
+/// The module of a path, if it has one, and its last segment.
+fn split_path(path: &str) -> (Option<&str>, &str) {
+    path.rsplit_once("::").map_or((None, path), |(module, last)| (Some(module), last))
 }
 
 impl fmt::Debug for Builder {

@@ -91,14 +91,7 @@ async fn deliver(shared: &Arc<Shared>, spec: &Spec, event: InMemory<'_>) -> Resu
     loop {
         let payload = Payload::Shared { value: event.value, encode: event.encode };
         let delivery = Delivery { payload, context };
-        if let Some(wants) = &spec.filter
-            && delivery.any().is_ok_and(|event| !wants(&event))
-        {
-            return Ok(true);
-        }
-        let miss = match nested(run_once(spec.handle.run(&delivery), spec.timeout, &engine.clock))
-            .await?
-        {
+        let miss = match nested(run_once(spec.run(&delivery), spec.timeout, &engine.clock)).await? {
             Ok(drafts) => {
                 if !drafts.is_empty() {
                     append(engine, drafts).await?;

@@ -83,7 +83,10 @@ impl Kairo {
             subscriptions.push(describe(name, letters, status(running).await));
         }
         subscriptions.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Health { subscriptions, orphans: self.shared.orphans.clone() })
+        let is_here = |name: &str| subscriptions.iter().any(|known| known.name == name);
+        let names = rows.into_iter().map(|row| row.subscription);
+        let orphans = names.filter(|name| !is_here(name)).collect();
+        Ok(Health { subscriptions, orphans })
     }
 }
 

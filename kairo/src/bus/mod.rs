@@ -61,8 +61,6 @@ pub(crate) struct Shared {
     planned: Arc<Notify>,
     defaults: Defaults,
     wiring: Wiring,
-    /// Names in the store that nothing in this process has.
-    orphans: Vec<String>,
     subscriptions: RwLock<Arc<[Arc<Running>]>>,
     ephemerals: RwLock<Arc<Ephemerals>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,

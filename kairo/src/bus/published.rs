@@ -15,7 +15,7 @@ use crate::{
 
 /// One or more events that are durable, or in the case of ephemeral ones handled.
 ///
-/// Dropping it cancels nothing.
+/// Most publishers are done here and drop it, which cancels nothing.
 #[derive(Clone)]
 pub struct Published {
     shared: Arc<Shared>,

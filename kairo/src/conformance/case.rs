@@ -164,14 +164,21 @@ impl Case {
     /// Claims a subscription.
     pub(super) async fn claim_from(&self, name: &str, start: StartAt) -> Result<Claimed> {
         let subscription = self.subscription(name);
-        self.store.claim(Claim { subscription, start, renamed_from: None }).await
+        self.claim_as(Claim { subscription, start, renamed_from: None }).await
+    }
+
+    /// Makes one claim.
+    pub(super) async fn claim_as(&self, claim: Claim) -> Result<Claimed> {
+        let mut claimed = self.store.claim(vec![claim]).await?;
+        assert_eq!(claimed.len(), 1, "one claim has one answer");
+        Ok(claimed.remove(0))
     }
 
     /// Claims a subscription under a new name.
     pub(super) async fn rename(&self, old: &str, new: &str) -> Result<Claimed> {
         let (subscription, old) = (self.subscription(new), self.subscription(old));
         let start = StartAt::Beginning;
-        self.store.claim(Claim { subscription, start, renamed_from: Some(old) }).await
+        self.claim_as(Claim { subscription, start, renamed_from: Some(old) }).await
     }
 
     /// A subscription's progress to `low_water`.

@@ -2,7 +2,7 @@
 
 use super::case::{Case, assert_same};
 use crate::{
-    delivery::{Checkpoint, DeadLetter, Parked, ParkedState, Progress, SubscriptionRow},
+    delivery::{Checkpoint, Claim, DeadLetter, Parked, ParkedState, Progress, SubscriptionRow},
     error::{Error, Result},
     handler::entry::StartAt,
     store::{Append, Position, Unit, Version},
@@ -108,6 +108,35 @@ pub async fn a_late_release_is_no_error(case: Case) -> Result {
     case.store.release(case.subscription("nobody"), 1).await?;
     case.advance(case.progress("mail", new.epoch, Position::at_sequence(1))).await?;
     assert!(case.claim("mail").await?.unclean);
+    Ok(())
+}
+
+/// Also one that is asked for twice, of which the second claim holds.
+pub async fn many_are_claimed_in_the_order_of_the_requests(case: Case) -> Result {
+    case.append_at("one", Version::Any).await?;
+    let claim = |name: &str, start| Claim {
+        subscription: case.subscription(name),
+        start,
+        renamed_from: None,
+    };
+    let claims = vec![
+        claim("z", StartAt::Beginning),
+        claim("a", StartAt::Now),
+        claim("z", StartAt::Beginning),
+    ];
+    let claimed = case.store.claim(claims).await?;
+    let waters: Vec<_> = claimed.iter().map(|claimed| claimed.checkpoint.low_water).collect();
+    assert_eq!((waters.len(), waters[0], waters[2]), (3, Position::START, Position::START));
+    assert!(Position::START < waters[1]);
+    assert_eq!(
+        claimed.iter().map(|claimed| claimed.unclean).collect::<Vec<_>>(),
+        [false, false, true]
+    );
+    let first = case.progress("z", claimed[0].epoch, Position::START);
+    assert!(matches!(case.advance(first).await, Err(Error::Fenced { .. })));
+    case.advance(case.progress("z", claimed[2].epoch, Position::START)).await?;
+    case.advance(case.progress("a", claimed[1].epoch, waters[1])).await?;
+    assert!(case.store.claim(Vec::new()).await?.is_empty());
     Ok(())
 }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::case::{Case, ids};
 use crate::{
-    delivery::{Backend, Claim, DeadLetter, LetterChange, LetterState, Progress, Scheduled},
+    delivery::{Backend, Claimed, DeadLetter, LetterChange, LetterState, Progress, Scheduled},
     error::{Error, Result},
     event::record::EventData,
-    handler::entry::StartAt,
     store::{Append, BoxFuture, Position, Unit, Version},
     testing::faults::{FaultyStore, When},
 };
@@ -59,7 +58,7 @@ impl Story {
     async fn tell(&self) -> Result {
         let case = &self.case;
         self.repeat(|| self.publish()).await?;
-        let claimed = self.repeat(|| case.store.claim(self.claim_request())).await?;
+        let claimed = self.repeat(|| self.claim()).await?;
         let [first, second] = self.effects.each_ref();
         self.repeat(|| self.handle(claimed.epoch, first)).await?;
         self.repeat(|| self.handle(claimed.epoch, second)).await?;
@@ -84,12 +83,8 @@ impl Story {
         self.commit(Unit::of_appends(vec![append]))
     }
 
-    fn claim_request(&self) -> Claim {
-        Claim {
-            subscription: self.case.subscription("mail"),
-            start: StartAt::Beginning,
-            renamed_from: None,
-        }
+    fn claim(&self) -> BoxFuture<'_, Result<Claimed>> {
+        Box::pin(self.case.claim("mail"))
     }
 
     fn handle(&self, epoch: u64, effect: &EventData) -> BoxFuture<'_, Result> {
@@ -165,7 +160,7 @@ impl Story {
         assert!(self.repeat(|| case.store.letter(self.letter.id)).await?.is_none());
         let due = self.repeat(|| case.store.due(case.now(), 10_000)).await?;
         assert!(due.iter().all(|scheduled| scheduled.event.id != self.delayed.id));
-        let claimed = self.repeat(|| case.store.claim(self.claim_request())).await?;
+        let claimed = self.repeat(|| self.claim()).await?;
         assert_eq!(claimed.checkpoint.low_water, Position::at_sequence(2));
         Ok(())
     }

@@ -178,6 +178,7 @@ macro_rules! __laws {
                 an_old_claim_is_fenced
                 an_unreleased_claim_is_unclean
                 a_late_release_is_no_error
+                many_are_claimed_in_the_order_of_the_requests
                 a_renamed_subscription_keeps_its_place
                 a_name_that_is_there_is_not_overwritten_by_a_renamed_one
                 removing_a_subscription_removes_its_rows_and_letters_stay
@@ -212,7 +213,7 @@ macro_rules! __laws {
                 the_next_due_time_is_known
                 taking_a_missing_event_is_not_found
                 one_of_many_takes_a_delayed_event
-                an_event_is_in_the_timetable_once
+                an_event_is_scheduled_once
                 a_delayed_event_can_be_moved
             }
         }

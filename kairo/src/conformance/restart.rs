@@ -27,7 +27,7 @@ pub async fn a_closed_store_says_so(harness: Arc<dyn Harness>) -> Result {
         store.read_log(Position::START, &Selection::All, 1).await.map(drop),
         store.read_at(&[Position::START]).await.map(drop),
         store.read_stream(&case.stream("one"), 1, 1).await.map(drop),
-        store.claim(claim).await.map(drop),
+        store.claim(vec![claim]).await.map(drop),
         store.release("mail".to_owned(), 1).await,
         store.subscriptions().await.map(drop),
         store.remove_subscription("mail".to_owned()).await.map(drop),

@@ -120,7 +120,7 @@ pub async fn one_of_many_takes_a_delayed_event(case: Case) -> Result {
 }
 
 /// A repeated schedule is ignored, and so is one of a derived id that is in the log.
-pub async fn an_event_is_in_the_timetable_once(case: Case) -> Result {
+pub async fn an_event_is_scheduled_once(case: Case) -> Result {
     let event = case.derived("one");
     schedule(&case, later(FIRST, 10), event.clone()).await?;
     schedule(&case, later(FIRST, 20), event.clone()).await?;

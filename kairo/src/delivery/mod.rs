@@ -29,7 +29,10 @@ use crate::{
 /// - `an_old_claim_is_fenced`: after another claim, progress under the old one fails with
 ///   [`Error::Fenced`](crate::Error::Fenced) and changes nothing.
 /// - `an_unreleased_claim_is_unclean`: the next claim says so.
-/// - `a_renamed_subscription_keeps_its_place`
+/// - `many_are_claimed_in_the_order_of_the_requests`
+/// - `a_late_release_is_no_error`
+/// - `a_renamed_subscription_keeps_its_place`, and its letters.
+/// - `a_removed_subscription_fences_its_last_owner`: epochs of a name never come again.
 /// - `removing_a_subscription_removes_its_rows_and_letters_stay`
 pub trait Deliveries: Store {
     /// Takes subscriptions over in one commit, making those that are new. Whoever held one is
@@ -53,6 +56,8 @@ pub trait Deliveries: Store {
 /// # Laws
 /// - `letters_are_listed_oldest_first`, by the time of death and then by id; filters narrow them.
 /// - `a_letter_keeps_its_bytes`
+/// - `a_letter_is_buried_once`: burying an id that is there already is ignored, so that a repeated
+///   progress leaves what has become of the letter since.
 /// - `a_change_of_a_missing_letter_is_not_found`: and nothing of its unit takes effect.
 /// - `a_change_in_the_wrong_state_is_refused`
 pub trait DeadLetters: Store {
@@ -69,6 +74,7 @@ pub trait DeadLetters: Store {
 /// - `due_events_come_in_due_order`: ties in the order in which they were scheduled.
 /// - `an_event_is_scheduled_once`: scheduling an id that is in the timetable already is ignored, so
 ///   that a handler that runs again delays nothing twice.
+/// - `a_delayed_event_can_be_moved`: a unit takes from the timetable before it puts into it.
 /// - `taking_a_missing_event_is_not_found`: two who take the same event cannot both succeed.
 pub trait Timetable: Store {
     /// Events that are due at `now`, in due order, at most `limit` of them.

@@ -34,6 +34,11 @@ pub const PAYLOAD_MAX: usize = 1024 * 1024;
 /// - `a_conflict_names_both_versions`
 /// - `a_derived_id_is_appended_once`: an append of a derived id that the log has is ignored and
 ///   reports the place that the first one got, with `duplicate` set.
+/// - `a_repetition_fits_whatever_the_version_is`: an append of derived ids that the log has all of
+///   is no conflict, whatever it expects. So is one of no events.
+/// - `an_append_sees_those_before_it_in_its_unit`, and expects its stream behind them.
+/// - `an_append_holds_events_of_its_own_stream_only`: others are refused.
+/// - `one_of_many_wins_a_version`
 /// - `log_order_is_stream_order`: a later version has a later position.
 /// - `no_reader_passes_a_hole`: what [`read_log`](Self::read_log) has passed never changes: no
 ///   event commits at or before the `end` of a page that was returned.

@@ -48,7 +48,7 @@ pub enum Call<'a> {
     /// [`Store::close`]
     Close,
     /// [`Deliveries::claim`]
-    Claim(&'a Claim),
+    Claim(&'a [Claim]),
     /// [`Deliveries::release`]
     Release,
     /// [`Deliveries::subscriptions`]
@@ -218,10 +218,10 @@ impl Store for FaultyStore {
 }
 
 impl Deliveries for FaultyStore {
-    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claimed>> {
+    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
         Box::pin(async move {
-            let again = claim.clone();
-            self.call(Call::Claim(&again), move || self.inner.claim(claim)).await
+            let again = claims.clone();
+            self.call(Call::Claim(&again), move || self.inner.claim(claims)).await
         })
     }
 

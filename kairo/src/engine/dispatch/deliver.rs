@@ -88,9 +88,6 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn until_end(&mut self) -> End {
-        if self.is_filtered_out() {
-            return End::Done(Vec::new());
-        }
         loop {
             let attempt = NonZeroU32::MIN.saturating_add(self.job.attempts);
             let pause = match self.attempt(attempt).await {
@@ -113,11 +110,6 @@ impl Run<'_> {
         }
     }
 
-    fn is_filtered_out(&self) -> bool {
-        let event = || AnyEvent::from(Arc::clone(&self.job.event));
-        self.spec.filter.as_ref().is_some_and(|wants| !wants(&event()))
-    }
-
     const fn is_free_conflict(&self, miss: &Miss) -> bool {
         matches!(miss.class, Class::Conflict) && self.conflicts < CONFLICT_RETRIES_MAX
     }
@@ -132,7 +124,7 @@ impl Run<'_> {
         };
         let scope = Scope::new(context.clone());
         let delivery = Delivery { payload: Payload::Logged, context };
-        let run = Arc::clone(&scope).enter(self.spec.handle.run(&delivery));
+        let run = Arc::clone(&scope).enter(self.spec.run(&delivery));
         let drafts = run_once(run, self.spec.timeout, &self.engine.clock).await?;
         self.publishable(&scope, drafts)
     }

@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 use crate::{
     event::{envelope::AnyEvent, name::EventName, pattern::Interest},
     handler::{
-        delivery::{Delivery, HandlerFuture},
+        delivery::{Delivery, HandlerFuture, Outcome},
         entry::{HandlerEntry, OnDead, Options, StartAt},
     },
     retry::RetryPolicy,
@@ -103,6 +103,17 @@ impl Spec {
             start: options.start,
             renamed_from: options.renamed_from,
             silent: false,
+        }
+    }
+
+    /// Runs the handler once, unless the filter leaves the event out.
+    ///
+    /// # Errors
+    /// What the handler, an extractor or the decoding says.
+    pub(crate) async fn run(&self, delivery: &Delivery<'_>) -> Outcome {
+        match &self.filter {
+            Some(wants) if !wants(&delivery.any()?) => Ok(Vec::new()),
+            _ => self.handle.run(delivery).await,
         }
     }
 
