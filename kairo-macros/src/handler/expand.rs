@@ -16,6 +16,8 @@ pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
     let library = &model.library;
     let registration = registration(model);
     quote! {
+        // A handler is async whether or not it has anything to wait for.
+        #[allow(clippy::unused_async)]
         #item
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
