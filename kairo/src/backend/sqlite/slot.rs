@@ -120,11 +120,13 @@ impl Slot {
         turn.await.ok()
     }
 
-    /// Tells the thread that nothing more will come once the queue is empty.
+    /// Tells the thread that nothing more will come once the queue is empty, and whoever else
+    /// waits for a turn that there is none.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.closed = true;
         state.ended = true;
+        state.waiting.retain(|waiter| matches!(waiter, Waiter::Unit(..)));
         self.handed.notify_all();
     }
 
