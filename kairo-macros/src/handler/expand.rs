@@ -215,11 +215,13 @@ fn entry(model: &Model) -> TokenStream {
     };
     let path = quote!(::core::concat!(::core::module_path!(), #path));
     let here = quote_spanned!(function.span()=> __k::here(::core::module_path!()));
-    let intake = intake(model);
+    let mut intake = intake(model);
+    if let Some(listen) = listen(&options.listen) {
+        intake.extend(quote!(.listening(#listen)));
+    }
     let base = quote!(__k::HandlerEntry::new(#path, #name, #here, #intake, call));
     let fields = [
         options.name.as_ref().map(|name| quote!(name: #name,)),
-        listen(&options.listen).map(|listen| quote!(listen: #listen,)),
         options.ephemeral.map(|_| quote!(ephemeral: true,)),
         (model.kind == Kind::OnDeadLetter).then(|| quote!(on_dead_letter: true,)),
         options.expand().map(|options| quote!(options: #options,)),

@@ -52,16 +52,25 @@ impl Text {
 
 /// Whether two texts are the same.
 pub(super) const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;
     }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
+    // Eight at a time, because the compiler interprets this for every handler.
+    while let (Some((a_head, a_tail)), Some((b_head, b_tail))) =
+        (a.split_first_chunk(), b.split_first_chunk())
+    {
+        if u64::from_ne_bytes(*a_head) != u64::from_ne_bytes(*b_head) {
             return false;
         }
-        i += 1;
+        (a, b) = (a_tail, b_tail);
+    }
+    while let (Some((a_head, a_tail)), Some((b_head, b_tail))) = (a.split_first(), b.split_first())
+    {
+        if *a_head != *b_head {
+            return false;
+        }
+        (a, b) = (a_tail, b_tail);
     }
     true
 }
