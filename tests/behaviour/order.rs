@@ -92,9 +92,8 @@ async fn failures_in_between_do_not_disturb_the_order_of_a_key() {
     on_each_store(async |place| {
         for pause in [Duration::from_millis(1), Duration::from_mins(1)] {
             let clock = Clock::manual(midnight());
-            let kairo = place
-                .start_with(|bare| bare.clock(clock.clone()).circuit_breaker(false))
-                .await;
+            let kairo =
+                place.start_with(|bare| bare.clock(clock.clone()).circuit_breaker(false)).await;
             let name = format!("fated-{pause:?}");
             let (journal, attempts) = (Journal::new(), Journal::new());
             let (did, tried) = (journal.clone(), attempts.clone());
@@ -104,7 +103,8 @@ async fn failures_in_between_do_not_disturb_the_order_of_a_key() {
                 .handle(move |event| {
                     let (key, number) = (event.key.clone(), event.number);
                     tried.note((key.clone(), number));
-                    let before = tried.all().iter().filter(|it| **it == (key.clone(), number)).count();
+                    let before =
+                        tried.all().iter().filter(|it| **it == (key.clone(), number)).count();
                     if before == 1 {
                         did.note(Did::Begin(key.clone(), number));
                     }

@@ -243,8 +243,7 @@ async fn a_handler_that_runs_again_has_published_once() {
         assert!(soon(published.settled()).await.unwrap().all_done());
         assert_eq!(attempts.all().len(), 3);
         assert_eq!(logged(&kairo, "echo.heard").await.len(), 2);
-        eventually(async || !logged(&kairo, "note.loose").await.is_empty())
-            .await;
+        eventually(async || !logged(&kairo, "note.loose").await.is_empty()).await;
         assert_eq!(logged(&kairo, "note.loose").await.len(), 1);
         kairo.shutdown().await.unwrap();
     })

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use kairo::{
-    Error, Reason,
-    clock::Clock,
-    delivery::LetterState,
-    prelude::*,
-};
+use kairo::{Error, Reason, clock::Clock, delivery::LetterState, prelude::*};
 use kairo_tests::support::{
     Busy, Echo, Gate, Journal, Place, Sample, letters, logged, midnight, on_each_store, passing,
     sample, soon,
@@ -197,7 +192,8 @@ async fn a_letter_that_is_removed_while_it_runs_stays_removed() {
         runs.at_least(2).await;
         kairo.dead_letters().remove(letter.id).await.unwrap();
         gate.open();
-        kairo_tests::support::eventually(async || logged(&kairo, "echo.heard").await.len() == 1).await;
+        kairo_tests::support::eventually(async || logged(&kairo, "echo.heard").await.len() == 1)
+            .await;
         assert!(letters(&kairo).await.is_empty());
         let next = kairo.publish(sample("a", 2)).await.unwrap();
         assert!(soon(next.settled()).await.unwrap().all_done());
@@ -242,7 +238,10 @@ async fn bulk_verbs_touch_what_is_dead_at_that_moment_and_no_more_than_asked() {
         let all = LetterFilter::default();
         assert_eq!(kairo.dead_letters().reprocess_all(all.clone()).await.unwrap(), 5);
         kairo_tests::support::eventually(async || {
-            letters(&kairo).await.iter().all(|letter| letter.replays == 1 && letter.state == LetterState::Dead)
+            letters(&kairo)
+                .await
+                .iter()
+                .all(|letter| letter.replays == 1 && letter.state == LetterState::Dead)
         })
         .await;
         let two = LetterFilter { limit: Some(2), ..Default::default() };

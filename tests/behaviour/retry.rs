@@ -33,7 +33,12 @@ async fn walk(
     (pauses(&times.all()), letter)
 }
 
-async fn fail_always(kairo: &Kairo, policy: RetryPolicy, clock: &Clock, times: &Journal<Timestamp>) {
+async fn fail_always(
+    kairo: &Kairo,
+    policy: RetryPolicy,
+    clock: &Clock,
+    times: &Journal<Timestamp>,
+) {
     let (clock, times) = (clock.clone(), times.clone());
     let subscribe = kairo.subscribe::<Sample>("fails").retry(policy);
     let handled = subscribe.handle(move |_| {
@@ -50,7 +55,8 @@ fn pauses(times: &[Timestamp]) -> Vec<Duration> {
 
 #[track_caller]
 fn assert_pauses(pauses: &[Duration], expected: &[Duration], late: Duration) {
-    let fit = |(pause, wanted): (&Duration, &Duration)| *wanted <= *pause && *pause <= *wanted + late;
+    let fit =
+        |(pause, wanted): (&Duration, &Duration)| *wanted <= *pause && *pause <= *wanted + late;
     let all = pauses.len() == expected.len() && pauses.iter().zip(expected).all(fit);
     assert!(all, "{pauses:?}, expected {expected:?}");
 }
@@ -112,7 +118,13 @@ async fn the_due_time_and_the_attempts_survive_a_restart() {
             soon(published.handled()).await.unwrap();
         } else {
             clock.advance(59 * SECOND);
-            kairo.publish(Echo { key: "x".into(), number: 0 }).await.unwrap().handled().await.unwrap();
+            kairo
+                .publish(Echo { key: "x".into(), number: 0 })
+                .await
+                .unwrap()
+                .handled()
+                .await
+                .unwrap();
             assert_eq!(times.all().len(), life - 1, "not before its time");
             clock.advance(SECOND);
             times.at_least(life).await;

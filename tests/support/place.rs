@@ -64,7 +64,6 @@ impl Place {
     }
 }
 
-
 /// Keeps a promise on every embedded store.
 pub async fn on_each_store<F: Future<Output = ()>>(promise: impl Fn(Place) -> F) {
     promise(Place::memory()).await;
