@@ -15,8 +15,8 @@ use crate::tokens::{Borrowed, local, show, span, without_self};
 pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
     let library = &model.library;
     let registration = registration(model);
-    // A handler is asynchronous by contract, whether it awaits anything or not.
     quote! {
+        // A handler is async whether or not it has anything to wait for.
         #[allow(clippy::unused_async)]
         #item
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
@@ -31,9 +31,7 @@ pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
 pub(crate) fn service(block: &Block, models: &[Model]) -> TokenStream {
     let Block { item, library, .. } = block;
     let registrations = models.iter().map(|model| without_self(registration(model), &item.self_ty));
-    // A handler is asynchronous by contract, whether it awaits anything or not.
     quote! {
-        #[allow(clippy::unused_async)]
         #item
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
@@ -217,11 +215,13 @@ fn entry(model: &Model) -> TokenStream {
     };
     let path = quote!(::core::concat!(::core::module_path!(), #path));
     let here = quote_spanned!(function.span()=> __k::here(::core::module_path!()));
-    let intake = intake(model);
+    let mut intake = intake(model);
+    if let Some(listen) = listen(&options.listen) {
+        intake.extend(quote!(.listening(#listen)));
+    }
     let base = quote!(__k::HandlerEntry::new(#path, #name, #here, #intake, call));
     let fields = [
         options.name.as_ref().map(|name| quote!(name: #name,)),
-        listen(&options.listen).map(|listen| quote!(listen: #listen,)),
         options.ephemeral.map(|_| quote!(ephemeral: true,)),
         (model.kind == Kind::OnDeadLetter).then(|| quote!(on_dead_letter: true,)),
         options.expand().map(|options| quote!(options: #options,)),

@@ -1,7 +1,7 @@
 //! Reads a handler's attribute, and the function or `impl` block that it stands on.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, ImplItem, ItemFn, ItemImpl, Meta, Path, Signature};
+use syn::{Attribute, ImplItem, ItemFn, ItemImpl, Meta, Path, Signature, parse_quote};
 
 use crate::{
     args::Args,
@@ -89,7 +89,7 @@ pub(crate) fn function(
     mistakes: &mut Mistakes,
     kind: Kind,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<Input> {
     let before = mistakes.count();
     let args = kind.args(mistakes, attribute);
@@ -97,7 +97,7 @@ pub(crate) fn function(
     let signature = match syn::parse2::<ItemFn>(item.clone()) {
         Ok(item) => item.sig,
         Err(error) => {
-            mistakes.push(misplaced(item, error, kind.attribute(), "an `async fn`"));
+            mistakes.push(misplaced(item.clone(), error, kind.attribute(), "an `async fn`"));
             return None;
         }
     };
@@ -126,7 +126,7 @@ fn misplaced(item: TokenStream, error: syn::Error, attribute: &str, place: &str)
 pub(crate) fn service(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<Block> {
     let args = Args::parse(mistakes, "`#[handlers]`", &["crate"], attribute);
     if let Some(lead) = &args.lead {
@@ -136,14 +136,14 @@ pub(crate) fn service(
     let mut item = match syn::parse2::<ItemImpl>(item.clone()) {
         Ok(item) => item,
         Err(error) => {
-            mistakes.push(misplaced(item, error, "handlers", "an `impl` block"));
+            mistakes.push(misplaced(item.clone(), error, "handlers", "an `impl` block"));
             return None;
         }
     };
     let before = mistakes.count();
     check_block(mistakes, &item);
     let broken = before < mistakes.count();
-    let mut methods = vec![];
+    let mut methods: Vec<Input> = vec![];
     for item in &mut item.items {
         let ImplItem::Fn(function) = item else { continue };
         for (kind, attribute) in take(&mut function.attrs) {
@@ -152,6 +152,8 @@ pub(crate) fn service(
             let broken = before < mistakes.count();
             let (signature, library) = (function.sig.clone(), library.clone());
             methods.push(Input { kind, args, signature, library, broken });
+            // A handler is async whether or not it has anything to wait for.
+            function.attrs.push(parse_quote!(#[allow(clippy::unused_async)]));
         }
     }
     if methods.is_empty() && mistakes.none() {
@@ -160,7 +162,9 @@ pub(crate) fn service(
     }
     if broken {
         // Without a service there is nothing that the methods could be registered for.
-        methods.iter_mut().for_each(|method: &mut Input| method.broken = true);
+        for method in &mut methods {
+            method.broken = true;
+        }
     }
     Some(Block { library, item, methods })
 }

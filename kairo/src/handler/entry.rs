@@ -131,6 +131,15 @@ pub struct Intake {
     pub ephemeral: bool,
 }
 
+impl Intake {
+    /// The same argument, listening to something else.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn listening(self, listen: Listen) -> Self {
+        Self { listen, ..self }
+    }
+}
+
 /// A handler of a linked crate.
 pub struct HandlerEntry {
     /// The durable identity: `name = ".."`, or the function's path.

@@ -70,9 +70,10 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         parking: Parking::new(spec.ordered),
         replays: Replays::default(),
         circuit: Circuit::new(spec.circuit_breaker),
-        suspects: match claimed.unclean {
-            true => Suspects::after_unclean_stop(log_end),
-            false => Suspects::none(),
+        suspects: if claimed.unclean {
+            Suspects::after_unclean_stop(log_end)
+        } else {
+            Suspects::none()
         },
         waiters: Waiters::default(),
         running: FuturesUnordered::new(),

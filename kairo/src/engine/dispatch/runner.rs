@@ -209,7 +209,9 @@ impl Runner {
             }
             Command::Resume => self.paused = false,
             Command::Replay(letters) => {
-                letters.into_iter().for_each(|letter| self.replays.offer(letter))
+                for letter in letters {
+                    self.replays.offer(letter);
+                }
             }
             Command::LetterGone { id, key } => {
                 self.replays.end(id);

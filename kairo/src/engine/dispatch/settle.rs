@@ -52,7 +52,9 @@ impl Runner {
     fn done(&mut self, job: &Job, events: Vec<EventData>) {
         self.processed.increment(1);
         let plain = events.is_empty() && job.origin == Origin::Log && !job.counted;
-        events.into_iter().for_each(|event| self.buffer.append(event));
+        for event in events {
+            self.buffer.append(event);
+        }
         if plain {
             self.waiters.resolve(Subject::Event(job.event.position), Outcome::Done);
         } else {

@@ -49,6 +49,7 @@ impl Default for Defaults {
 
 /// A subscription, ready to run.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options, each with its own meaning")]
 pub(crate) struct Spec {
     pub(crate) name: Arc<str>,
     pub(crate) interest: Interest,
