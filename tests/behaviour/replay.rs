@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kairo::{Error, Reason, clock::Clock, delivery::LetterState, prelude::*};
 use kairo_tests::support::{
-    Busy, Echo, Gate, Journal, Place, Sample, letters, logged, midnight, on_each_store, passing,
-    sample, soon,
+    Busy, Echo, Gate, Journal, Place, Sample, eventually, letters, logged, midnight, on_each_store,
+    passing, sample, soon,
 };
 
 /// A handler that fails while its cause is not mended, and what it has seen.
@@ -192,8 +192,7 @@ async fn a_letter_that_is_removed_while_it_runs_stays_removed() {
         runs.at_least(2).await;
         kairo.dead_letters().remove(letter.id).await.unwrap();
         gate.open();
-        kairo_tests::support::eventually(async || logged(&kairo, "echo.heard").await.len() == 1)
-            .await;
+        eventually(async || logged(&kairo, "echo.heard").await.len() == 1).await;
         assert!(letters(&kairo).await.is_empty());
         let next = kairo.publish(sample("a", 2)).await.unwrap();
         assert!(soon(next.settled()).await.unwrap().all_done());
@@ -205,7 +204,7 @@ async fn a_letter_that_is_removed_while_it_runs_stays_removed() {
 #[tokio::test]
 async fn bulk_reprocessing_keeps_the_order_within_a_key() {
     on_each_store(async |place| {
-        let kairo = place.start().await;
+        let kairo = place.start_with(|bare| bare.circuit_breaker(false)).await;
         let sick = Sick::start(&kairo, RetryPolicy::new(0)).await;
         for number in 1..=30 {
             for key in ["a", "b", "c"] {
@@ -237,7 +236,7 @@ async fn bulk_verbs_touch_what_is_dead_at_that_moment_and_no_more_than_asked() {
         // All of them fail again, and what fails again is not taken a second time.
         let all = LetterFilter::default();
         assert_eq!(kairo.dead_letters().reprocess_all(all.clone()).await.unwrap(), 5);
-        kairo_tests::support::eventually(async || {
+        eventually(async || {
             letters(&kairo)
                 .await
                 .iter()
@@ -282,7 +281,7 @@ async fn a_letter_survives_a_restart_dead_or_waiting_for_its_next_attempt() {
     sick.mended.open();
     passing(&clock, Duration::from_secs(10), async {
         sick.seen.at_least(4).await;
-        kairo_tests::support::eventually(async || letters(&kairo).await.is_empty()).await;
+        eventually(async || letters(&kairo).await.is_empty()).await;
     })
     .await;
     assert_eq!(logged(&kairo, "echo.heard").await.len(), 1);

@@ -9,8 +9,8 @@ use kairo::{
     prelude::*,
 };
 use kairo_tests::support::{
-    Busy, Echo, Gate, Journal, Place, Sample, letters, logged, midnight, on_each_store, passing,
-    sample, soon,
+    Busy, Echo, Gate, Journal, Place, Sample, eventually, letters, logged, midnight, on_each_store,
+    passing, sample, soon,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -144,7 +144,7 @@ async fn the_due_time_and_the_attempts_survive_a_restart() {
 
 /// Waits until the attempt of this life is written down.
 async fn settle_down(kairo: &Kairo, life: usize) {
-    kairo_tests::support::eventually(async || {
+    eventually(async || {
         let health = kairo.health().await.unwrap();
         let fails = health.subscriptions.iter().find(|it| it.name == "fails").unwrap();
         if life == 4 { fails.letters == 1 } else { fails.running == 0 && fails.parked == 1 }
@@ -269,10 +269,7 @@ async fn a_circuit_opens_tries_one_and_closes() {
             let health = kairo.health().await.unwrap();
             health.subscriptions.into_iter().find(|it| it.name == "down").unwrap().condition
         };
-        kairo_tests::support::eventually(async || {
-            matches!(condition().await, Condition::CircuitOpen { .. })
-        })
-        .await;
+        eventually(async || matches!(condition().await, Condition::CircuitOpen { .. })).await;
         assert!(opened < 25, "the attempts of {opened} events were burned");
         clock.advance(29 * SECOND);
         assert!(matches!(condition().await, Condition::CircuitOpen { .. }));

@@ -24,7 +24,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 impl Runner {
     /// Reads as far as there is room.
     pub(super) fn take_in(&mut self, now: Timestamp) {
-        if self.paused || self.stopping || self.fetching.is_some() {
+        if self.paused || self.stopping || self.fetching.is_some() || self.is_busy_alone() {
             return;
         }
         if self.take_due_rows(now) {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
-    delivery::{DeadLetter, LetterState},
+    delivery::{DeadLetter, FailedAttempt, LetterState},
     store::Position,
 };
 
@@ -43,9 +43,33 @@ impl Replays {
         self.letters.get(&id)
     }
 
-    /// Lets a letter wait for its next attempt.
-    pub(super) fn retry(&mut self, id: Uuid, due: Timestamp) {
+    /// Lets a letter wait for its next attempt, with what has failed so far.
+    pub(super) fn retry(
+        &mut self,
+        id: Uuid,
+        attempts: u32,
+        failures: Vec<FailedAttempt>,
+        due: Timestamp,
+    ) {
+        let Some(letter) = self.letters.get_mut(&id) else { return };
+        letter.attempts = attempts;
+        letter.failures = failures;
+        letter.state = LetterState::Replaying { due };
         self.due.insert((due, id));
+    }
+
+    /// Whether a letter is still to end.
+    pub(super) fn has(&self, id: Uuid) -> bool {
+        self.letters.contains_key(&id)
+    }
+
+    /// When the next attempt at a letter is due of which one has failed.
+    pub(super) fn retrying(&self, id: Uuid) -> Option<Timestamp> {
+        let letter = self.letters.get(&id).filter(|letter| 0 < letter.attempts)?;
+        match letter.state {
+            LetterState::Replaying { due } if self.due.contains(&(due, id)) => Some(due),
+            _ => None,
+        }
     }
 
     /// Takes a letter out, and lets the next one of its key have its turn.

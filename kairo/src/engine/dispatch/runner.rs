@@ -214,7 +214,9 @@ impl Runner {
                 }
             }
             Command::LetterGone { id, key } => {
-                self.replays.end(id);
+                if self.replays.end(id).is_some() {
+                    self.waiters.resolve(Subject::Letter(id), Outcome::Dropped);
+                }
                 self.parking.let_go(&key, id);
             }
             Command::Status(reply) => {
@@ -241,7 +243,14 @@ impl Runner {
             return None;
         }
         let paused = self.paused.then_some(Outcome::Paused);
-        let Subject::Event(position) = subject else { return paused };
+        let position = match subject {
+            Subject::Event(position) => position,
+            Subject::Letter(id) if self.replays.has(id) => {
+                let retrying = self.replays.retrying(id);
+                return retrying.map(|until| Outcome::Retrying { until }).or(paused);
+            }
+            Subject::Letter(id) => return self.waiters.replayed(id).or(paused),
+        };
         if let Some(outcome) = self.waiters.recent(position) {
             return Some(outcome);
         }

@@ -45,7 +45,7 @@ impl Runner {
             End::Dead(reason) if self.spec.dead_letters => self.dead(&job, reason, now),
             End::Dead(reason) => self.dropped(&job, reason),
             // It stays unfinished, and is read again after the restart.
-            End::GivenBack => self.given_back(&job),
+            End::GivenBack => self.given_back(&job, now),
         }
     }
 
@@ -78,8 +78,8 @@ impl Runner {
             Origin::Log | Origin::Row => self.park(job, ParkedState::Retry { due }),
             Origin::Letter(id) => {
                 let (attempts, failures) = (job.attempts, job.failures.clone());
+                self.replays.retry(id, attempts, failures.clone(), due);
                 self.buffer.change(LetterChange::Retry { id, attempts, failures, due });
-                self.replays.retry(id, due);
             }
         }
     }
@@ -167,9 +167,17 @@ impl Runner {
         }
     }
 
-    fn given_back(&mut self, job: &Job) {
+    /// Keeps the attempts that were made; otherwise everything is as if it had not begun.
+    fn given_back(&mut self, job: &Job, now: Timestamp) {
         self.stopping = true;
         tracing::debug!(subscription = %self.spec.name, event = %job.event.event.id, "given back");
+        if 0 < job.attempts {
+            self.retry(job, now, Duration::ZERO);
+        } else if job.origin == Origin::Row
+            && let Some(row) = self.parking.get(job.event.position)
+        {
+            self.buffer.park(row.clone());
+        }
     }
 
     /// Lets the next event of the key have its turn.

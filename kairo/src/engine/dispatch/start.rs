@@ -59,9 +59,24 @@ impl Runner {
         self.lanes.next()
     }
 
+    /// Whether nothing runs, and everything that has ended is written down.
+    fn is_at_rest(&self) -> bool {
+        self.running.is_empty()
+            && self.recording.is_none()
+            && self.buffer.ended == 0
+            && !self.buffer.urgent
+    }
+
+    /// Whether reading must wait: what runs alone is started and written down by itself.
+    pub(super) fn is_busy_alone(&self) -> bool {
+        let has_next = self.lanes.has_ready() || !self.rows.is_empty();
+        self.suspects.any() && (has_next || !self.is_at_rest())
+    }
+
     /// Starts a single event that may have taken the process down, after counting that durably.
     fn start_alone(&mut self, now: Timestamp) {
-        if !self.running.is_empty() || self.recording.is_some() {
+        // The count carries a checkpoint, and what that passes must have been written before.
+        if !self.is_at_rest() {
             return;
         }
         let Some(mut job) = self.next_job(now) else {

@@ -28,7 +28,7 @@ pub enum Outcome {
         /// The letter.
         letter: Uuid,
     },
-    /// It is dead, and dead letters are off.
+    /// It is dead and leaves no letter: dead letters are off, or somebody has removed it.
     Dropped,
     /// The subscription is paused, so nothing has happened yet.
     Paused,
@@ -72,6 +72,8 @@ pub(super) struct Waiters {
     unrecorded: HashMap<Subject, u32>,
     /// Dead and dropped events, for those who ask late.
     recent: BTreeMap<Position, Outcome>,
+    /// How letters that were reprocessed ended last, for those who ask late.
+    replayed: BTreeMap<Uuid, Outcome>,
 }
 
 impl Waiters {
@@ -89,6 +91,14 @@ impl Waiters {
             self.recent.insert(position, outcome);
             if RECENT_MAX < self.recent.len() {
                 self.recent.pop_first();
+            }
+        }
+        if let Subject::Letter(letter) = subject
+            && outcome.is_settled()
+        {
+            self.replayed.insert(letter, outcome);
+            if RECENT_MAX < self.replayed.len() {
+                self.replayed.pop_first();
             }
         }
         if self.waiting.is_empty() {
@@ -132,6 +142,10 @@ impl Waiters {
 
     pub(super) fn is_held_back(&self, subject: Subject) -> bool {
         self.unrecorded.contains_key(&subject)
+    }
+
+    pub(super) fn replayed(&self, letter: Uuid) -> Option<Outcome> {
+        self.replayed.get(&letter).copied()
     }
 
     pub(super) fn recent(&self, position: Position) -> Option<Outcome> {
