@@ -183,13 +183,14 @@ impl Builder {
             tokio::spawn(tail::follow(Arc::clone(&engine))),
             tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
         ];
+        let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,
             planned,
             defaults: self.defaults,
             wiring: registry.report(),
             subscriptions: RwLock::new(subscriptions),
-            ephemerals: RwLock::new(Arc::new(self.ephemerals(&registry))),
+            ephemerals: RwLock::new(Arc::new(ephemerals)),
             tasks: Mutex::new(tasks),
         });
         publisher.connect(&shared);
@@ -231,7 +232,7 @@ impl Builder {
         Spec::of_entry(wired.entry, wired.interest.clone(), self.defaults)
     }
 
-    fn ephemerals(&self, registry: &Registry) -> Ephemerals {
+    fn ephemerals(&self, registry: &Registry, states: &Arc<States>) -> Ephemerals {
         let names: Vec<_> = registry
             .events
             .iter()
@@ -240,7 +241,7 @@ impl Builder {
             .collect();
         let mut ephemerals = Ephemerals::default();
         for wired in &registry.ephemeral {
-            ephemerals.add(&Arc::new(self.spec(wired)), &names);
+            ephemerals.add(self.spec(wired), &names, states);
         }
         ephemerals
     }

@@ -13,6 +13,7 @@ mod log;
 mod open;
 mod places;
 mod readers;
+mod recent;
 mod rows;
 mod schema;
 mod slot;
@@ -34,6 +35,7 @@ use self::{
     failure::Failing,
     lock::OwnerLock,
     readers::{Reader, Readers},
+    recent::Recent,
     slot::{Batch, Entry, Slot},
 };
 use super::url::StoreUrl;
@@ -62,6 +64,7 @@ pub(crate) struct SqliteStore {
 struct Shared {
     slot: Arc<Slot>,
     readers: Readers,
+    recent: Arc<Recent>,
     commits: watch::Sender<u64>,
     blocking: Blocking,
     failing: Failing,
@@ -72,6 +75,7 @@ impl SqliteStore {
     /// Sets an opened database to work.
     fn start(path: PathBuf, failing: &Failing, writer: Writer, lock: OwnerLock) -> Result<Self> {
         let shared = Arc::new(Shared {
+            recent: writer.recent(),
             slot: Arc::new(Slot::new(writer)),
             readers: Readers::new(path, failing.clone()),
             commits: watch::Sender::new(0),
@@ -138,6 +142,7 @@ impl SqliteStore {
     async fn shut(&self) -> Result {
         let Some(turn) = self.shared.slot.close().await else { return Ok(()) };
         self.shared.readers.close().await;
+        self.shared.recent.clear();
         let closed = turn.into_writer().map_or(Ok(()), Writer::close);
         self.shared.slot.end();
         *self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -5,14 +5,12 @@ use std::{
     fmt,
     future::{self, Future},
     num::NonZeroU32,
-    panic::AssertUnwindSafe,
-    pin::pin,
+    panic::{self, AssertUnwindSafe},
+    pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
+    task::{self, Poll},
     time::Duration,
 };
-
-use futures_util::FutureExt;
 
 use super::{job::Job, scope::Scope, spec::Spec};
 use crate::{
@@ -122,9 +120,9 @@ impl Run<'_> {
             generation: self.generation,
             states: Arc::clone(&self.engine.states),
         };
-        let scope = Scope::new(context.clone());
-        let delivery = Delivery { payload: Payload::Logged, context };
-        let run = Arc::clone(&scope).enter(self.spec.run(&delivery));
+        let scope = Scope::new(context);
+        let delivery = Delivery { payload: Payload::Logged, context: scope.context() };
+        let run = pin!(Arc::clone(&scope).enter(self.spec.run(&delivery)));
         let drafts = run_once(run, self.spec.timeout, &self.engine.clock).await?;
         self.publishable(&scope, drafts)
     }
@@ -236,31 +234,45 @@ impl From<RunError> for RunMiss {
 
 /// Runs one attempt, catching a panic and ending it when its time is up.
 ///
-/// The timer is armed only if the handler is not done at its first poll, which most are.
-pub(crate) async fn run_once(
-    run: impl Future<Output = Outcome>,
+/// Most handlers are done at their first poll. Only the others cost a timer, and room for it.
+pub(crate) async fn run_once<F: Future<Output = Outcome>>(
+    mut run: Pin<&mut F>,
     timeout: Duration,
     clock: &Clock,
 ) -> Result<Vec<Draft>, RunMiss> {
-    let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
-    let first = future::poll_fn(|context| Poll::Ready(run.as_mut().poll(context))).await;
-    let ended = match first {
-        Poll::Ready(ended) => Some(ended),
-        Poll::Pending => tokio::select! {
-            biased;
-            ended = run => Some(ended),
-            () = clock.sleep(timeout) => None,
-        },
-    };
-    match ended {
-        Some(Ok(outcome)) => Ok(outcome?),
-        Some(Err(panic)) => {
-            let error = format!("the handler panicked: {}", panic_text(&*panic));
-            Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into())
-        }
-        None => {
+    let first = future::poll_fn(|context| Poll::Ready(poll(run.as_mut(), context))).await;
+    match first {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => Box::pin(run_on(run, timeout, clock)).await,
+    }
+}
+
+/// Runs an attempt that was not done at its first poll.
+async fn run_on<F: Future<Output = Outcome>>(
+    mut run: Pin<&mut F>,
+    timeout: Duration,
+    clock: &Clock,
+) -> Result<Vec<Draft>, RunMiss> {
+    tokio::select! {
+        biased;
+        ended = future::poll_fn(|context| poll(run.as_mut(), context)) => ended,
+        () = clock.sleep(timeout) => {
             let error = format!("the handler took longer than {timeout:?}");
             Err(Miss::of_kind(Class::Retryable, Reason::TimedOut, error).into())
+        }
+    }
+}
+
+/// Polls an attempt; a panic is a miss like others.
+fn poll<F: Future<Output = Outcome>>(
+    run: Pin<&mut F>,
+    context: &mut task::Context<'_>,
+) -> Poll<Result<Vec<Draft>, RunMiss>> {
+    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context))) {
+        Ok(polled) => polled.map_err(RunMiss::from),
+        Err(panic) => {
+            let error = format!("the handler panicked: {}", panic_text(&*panic));
+            Poll::Ready(Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into()))
         }
     }
 }
