@@ -114,7 +114,7 @@ fn intake(model: &Model) -> TokenStream {
 fn wrapper(model: &Model) -> TokenStream {
     let delivery = local("delivery");
     let future = local("future");
-    let event = local("event");
+    let (event, error) = (local("event"), local("error"));
     let receive = receive(model);
     let extract = model.extractors.iter().enumerate().map(|(index, extractor)| {
         let (argument, ty) = (local(&format!("argument_{index}")), &extractor.ty);
@@ -135,7 +135,11 @@ fn wrapper(model: &Model) -> TokenStream {
     quote! {
         fn call<'a>(#delivery: &'a __k::Delivery<'a>) -> __k::HandlerFuture<'a> {
             let #future = async move {
-                let #event = #receive?;
+                // Spelled out, because `?` costs the compiler more.
+                let #event = match #receive {
+                    __k::Ok(#event) => #event,
+                    __k::Err(#error) => return __k::Err(#error),
+                };
                 #service
                 #(#extract)*
                 #outcome
@@ -214,12 +218,14 @@ fn entry(model: &Model) -> TokenStream {
         None => format!("::{name}"),
     };
     let path = quote!(::core::concat!(::core::module_path!(), #path));
-    let here = quote_spanned!(function.span()=> __k::here(::core::module_path!()));
+    // At the function's name, which is where the entry then says that it stands.
     let mut intake = intake(model);
     if let Some(listen) = listen(&options.listen) {
         intake.extend(quote!(.listening(#listen)));
     }
-    let base = quote!(__k::HandlerEntry::new(#path, #name, #here, #intake, call));
+    let base = quote_spanned! {function.span()=>
+        __k::HandlerEntry::new(::core::module_path!(), #path, #name, #intake, call)
+    };
     let fields = [
         options.name.as_ref().map(|name| quote!(name: #name,)),
         options.ephemeral.map(|_| quote!(ephemeral: true,)),

@@ -65,12 +65,12 @@ pub(super) const fn same(a: &str, b: &str) -> bool {
         }
         (a, b) = (a_tail, b_tail);
     }
-    while let (Some((a_head, a_tail)), Some((b_head, b_tail))) = (a.split_first(), b.split_first())
-    {
-        if *a_head != *b_head {
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
             return false;
         }
-        (a, b) = (a_tail, b_tail);
+        i += 1;
     }
     true
 }
