@@ -57,9 +57,9 @@ impl StoreUrl {
         &self.place
     }
 
-    /// The value of an option.
-    pub(super) fn option(&self, name: &str) -> Option<&str> {
-        self.options.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    /// The options, with their values.
+    pub(super) fn options(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Refuses options that are not among `known`.
@@ -67,7 +67,7 @@ impl StoreUrl {
     /// # Errors
     /// [`Error::Invalid`] naming the first such option, and the nearest known one.
     pub(super) fn check_options(&self, known: &[&str]) -> Result {
-        match self.options.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        match self.options().find(|(name, _)| !known.contains(name)) {
             None => Ok(()),
             Some((name, _)) => {
                 let scheme = &self.scheme;

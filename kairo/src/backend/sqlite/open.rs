@@ -41,10 +41,10 @@ impl Synchronous {
     const OPTION: &str = "synchronous";
 
     fn of(url: &StoreUrl) -> Result<Self> {
-        match url.option(Self::OPTION) {
-            None | Some("full") => Ok(Self::Full),
-            Some("normal") => Ok(Self::Normal),
-            Some(other) => {
+        match url.options().find(|(name, _)| *name == Self::OPTION) {
+            None | Some((_, "full")) => Ok(Self::Full),
+            Some((_, "normal")) => Ok(Self::Normal),
+            Some((_, other)) => {
                 let hint = nearest(other, &["full", "normal"]);
                 let allowed =
                     format!("`synchronous` cannot be `{other}`{hint}; use `full` or `normal`");
