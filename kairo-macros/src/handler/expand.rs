@@ -13,12 +13,13 @@ use crate::tokens::{Borrowed, local, show, span, without_self};
 
 /// A function and its registration.
 pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
-    let library = &model.library;
+    let Model { library, conditions, .. } = model;
     let registration = registration(model);
     quote! {
         // A handler is async whether or not it has anything to wait for.
         #[allow(clippy::unused_async)]
         #item
+        #(#conditions)*
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
             use #library::__private as __k;
@@ -30,13 +31,17 @@ pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
 /// An `impl` block and the registrations of its handlers.
 pub(crate) fn service(block: &Block, models: &[Model]) -> TokenStream {
     let Block { item, library, .. } = block;
-    let registrations = models.iter().map(|model| without_self(registration(model), &item.self_ty));
+    let registrations = models.iter().map(|model| {
+        let registration = without_self(registration(model), &item.self_ty);
+        let conditions = &model.conditions;
+        quote!(#(#conditions)* const _: () = { #registration };)
+    });
     quote! {
         #item
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
             use #library::__private as __k;
-            #(const _: () = { #registrations };)*
+            #(#registrations)*
         };
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Input {
     pub(crate) args: Args,
     pub(crate) signature: Signature,
     pub(crate) library: Path,
+    /// `#[cfg(..)]` of the function, under which alone it can be registered.
+    pub(crate) conditions: Vec<Attribute>,
     /// Whether its attribute has mistakes already.
     pub(crate) broken: bool,
 }
@@ -94,8 +96,8 @@ pub(crate) fn function(
     let before = mistakes.count();
     let args = kind.args(mistakes, attribute);
     let broken = before < mistakes.count();
-    let signature = match syn::parse2::<ItemFn>(item.clone()) {
-        Ok(item) => item.sig,
+    let (signature, conditions) = match syn::parse2::<ItemFn>(item.clone()) {
+        Ok(item) => (item.sig, conditions(&item.attrs)),
         Err(error) => {
             mistakes.push(misplaced(item.clone(), error, kind.attribute(), "an `async fn`"));
             return None;
@@ -110,7 +112,7 @@ pub(crate) fn function(
         return None;
     }
     let library = paths::library(args.path(mistakes, "crate", "::kairo"));
-    Some(Input { kind, args, signature, library, broken })
+    Some(Input { kind, args, signature, library, conditions, broken })
 }
 
 /// A syntax error, or an item of another kind.
@@ -151,7 +153,8 @@ pub(crate) fn service(
             let args = kind.args(mistakes, tokens(&attribute));
             let broken = before < mistakes.count();
             let (signature, library) = (function.sig.clone(), library.clone());
-            methods.push(Input { kind, args, signature, library, broken });
+            let conditions = conditions(&function.attrs);
+            methods.push(Input { kind, args, signature, library, conditions, broken });
             // A handler is async whether or not it has anything to wait for.
             function.attrs.push(parse_quote!(#[allow(clippy::unused_async)]));
         }
@@ -202,6 +205,10 @@ fn take(attributes: &mut Vec<Attribute>) -> Vec<(Kind, Attribute)> {
         .extract_if(.., |attribute| kind(attribute).is_some())
         .filter_map(|attribute| Some((kind(&attribute)?, attribute)))
         .collect()
+}
+
+fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
 }
 
 fn tokens(attribute: &Attribute) -> TokenStream {
