@@ -36,7 +36,9 @@ impl Runner {
         let concurrency = self.spec.concurrency.get();
         let allowed = self.circuit.allowed(concurrency, now);
         while self.running.len() < allowed && self.unsettled < UNSETTLED_MAX {
-            let Some(job) = self.next_job(now) else { return };
+            let Some(mut job) = self.next_job(now) else { return };
+            // A row that an earlier process has counted it in goes away with it.
+            job.counted = 0 < self.suspects.start(job.event.position);
             self.unsettled += 1;
             let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
             self.running.push(Box::pin(deliver(engine, spec, self.generation, job)));

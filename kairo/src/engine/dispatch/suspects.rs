@@ -46,7 +46,7 @@ impl Suspects {
     /// The crashes of an event that starts now.
     pub(super) fn start(&mut self, position: Position) -> u32 {
         self.left = self.left.saturating_sub(1);
-        self.crashes.remove(&position).unwrap_or(0)
+        if self.crashes.is_empty() { 0 } else { self.crashes.remove(&position).unwrap_or(0) }
     }
 
     /// Ends the search when all that can have been in flight has been met.
