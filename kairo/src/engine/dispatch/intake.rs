@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     job::{Job, Origin},
     runner::{Returned, Runner},
+    waiters::{Outcome, Subject},
 };
 use crate::{
     clock::Timestamp,
@@ -77,6 +78,8 @@ impl Runner {
     pub(super) fn park_behind(&mut self, job: &Job) {
         let row = job.parked(ParkedState::Behind);
         self.ledger.finish(row.position);
+        self.waiters.hold_back(Subject::Event(row.position));
+        self.buffer.reports.push((Subject::Event(row.position), Outcome::Behind));
         self.buffer.park(row.clone());
         self.parking.park(row);
     }

@@ -242,7 +242,8 @@ impl Runner {
         if self.waiters.is_held_back(subject) {
             return None;
         }
-        let paused = self.paused.then_some(Outcome::Paused);
+        let held_up = self.paused || self.parking.is_full() || self.circuit.open_until().is_some();
+        let paused = held_up.then_some(Outcome::Paused);
         let position = match subject {
             Subject::Event(position) => position,
             Subject::Letter(id) if self.replays.has(id) => {

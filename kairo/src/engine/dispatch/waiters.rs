@@ -21,6 +21,8 @@ pub enum Outcome {
         /// When.
         until: Timestamp,
     },
+    /// It waits behind an earlier event of its key that failed.
+    Behind,
     /// Only a newer binary can read the event; it waits, and so do later ones of its key.
     Newer,
     /// It is a dead letter.
@@ -30,7 +32,8 @@ pub enum Outcome {
     },
     /// It is dead and leaves no letter: dead letters are off, or somebody has removed it.
     Dropped,
-    /// The subscription is paused, so nothing has happened yet.
+    /// Nothing has happened yet: the subscription is paused, by hand or because most attempts
+    /// failed or too many events wait for a retry.
     Paused,
 }
 
