@@ -175,6 +175,7 @@ impl Builder {
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
             alone: Semaphore::new(1),
+            started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
         });
         let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
@@ -194,6 +195,7 @@ impl Builder {
             tasks: Mutex::new(tasks),
         });
         publisher.connect(&shared);
+        shared.engine.started.send_replace(true);
         Ok(Kairo { shared })
     }
 

@@ -39,8 +39,14 @@ impl Runner {
         self.watch_circuit(failed, matches!(end, End::Done(_)), now);
         self.buffer.ended += 1;
         self.buffer.since.get_or_insert(now);
-        if job.counted && job.origin != Origin::Row {
+        let has_row = self.suspects.left_row(job.event.position) || job.counted;
+        if has_row && job.origin != Origin::Row {
             self.buffer.unpark(job.event.position);
+        }
+        if let Origin::Letter(id) = job.origin
+            && self.replays.ran(id)
+        {
+            return self.letter_gone(&job, id, end);
         }
         match end {
             End::Done(events) => self.done(&job, events),
@@ -87,6 +93,17 @@ impl Runner {
                 self.end_replay(job, id);
             }
         }
+    }
+
+    /// A letter was removed while it ran: what it published stays, and nothing else follows.
+    fn letter_gone(&mut self, job: &Job, id: Uuid, end: End) {
+        if let End::Done(events) = end {
+            for event in events {
+                self.buffer.append(event);
+            }
+        }
+        self.report(job, Outcome::Dropped);
+        self.end_replay(job, id);
     }
 
     fn retry(&mut self, job: &Job, now: Timestamp, pause: Duration) {

@@ -32,6 +32,8 @@ pub enum Outcome {
     },
     /// It is dead and leaves no letter: dead letters are off, or somebody has removed it.
     Dropped,
+    /// The subscription has stopped: it was unsubscribed, taken over, or its store failed.
+    Stopped,
     /// Nothing has happened yet: the subscription is paused, by hand or because most attempts
     /// failed or too many events wait for a retry.
     Paused,
@@ -82,7 +84,9 @@ pub(super) struct Waiters {
 impl Waiters {
     /// Keeps a question until its outcome is known.
     pub(super) fn wait(&mut self, subject: Subject, waiter: Waiter) {
-        self.waiting.entry(subject).or_default().push(waiter);
+        let waiters = self.waiting.entry(subject).or_default();
+        waiters.retain(|waiter| !waiter.reply.is_closed());
+        waiters.push(waiter);
     }
 
     /// Answers everybody to whom this outcome is an answer.
