@@ -175,6 +175,7 @@ impl Builder {
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
             alone: Semaphore::new(1),
+            started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
         });
         let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
@@ -183,16 +184,18 @@ impl Builder {
             tokio::spawn(tail::follow(Arc::clone(&engine))),
             tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
         ];
+        let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,
             planned,
             defaults: self.defaults,
             wiring: registry.report(),
             subscriptions: RwLock::new(subscriptions),
-            ephemerals: RwLock::new(Arc::new(self.ephemerals(&registry))),
+            ephemerals: RwLock::new(Arc::new(ephemerals)),
             tasks: Mutex::new(tasks),
         });
         publisher.connect(&shared);
+        shared.engine.started.send_replace(true);
         Ok(Kairo { shared })
     }
 
@@ -231,7 +234,7 @@ impl Builder {
         Spec::of_entry(wired.entry, wired.interest.clone(), self.defaults)
     }
 
-    fn ephemerals(&self, registry: &Registry) -> Ephemerals {
+    fn ephemerals(&self, registry: &Registry, states: &Arc<States>) -> Ephemerals {
         let names: Vec<_> = registry
             .events
             .iter()
@@ -240,7 +243,7 @@ impl Builder {
             .collect();
         let mut ephemerals = Ephemerals::default();
         for wired in &registry.ephemeral {
-            ephemerals.add(&Arc::new(self.spec(wired)), &names);
+            ephemerals.add(self.spec(wired), &names, states);
         }
         ephemerals
     }

@@ -24,6 +24,7 @@ use crate::{
     event::record::Draft,
     handler::{
         Context,
+        context::States,
         delivery::{Delivery, Payload},
     },
     retry::Verdict,
@@ -37,15 +38,31 @@ const NESTED_MAX: u32 = 16;
 /// The handlers of ephemeral events, by the event's name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ephemerals {
-    by_name: HashMap<&'static str, Arc<[Arc<Spec>]>>,
+    by_name: HashMap<&'static str, Arc<[Arc<Handler>]>>,
+}
+
+/// A handler of ephemeral events.
+#[derive(Debug)]
+struct Handler {
+    spec: Spec,
+    /// What its runs know at their first attempt, so that a delivery need not put it together.
+    first: Context,
 }
 
 impl Ephemerals {
     /// Adds a handler for each of these events that it wants.
-    pub(super) fn add(&mut self, spec: &Arc<Spec>, events: &[&'static str]) {
-        for name in events.iter().filter(|name| spec.interest.wants(name)) {
+    pub(super) fn add(&mut self, spec: Spec, events: &[&'static str], states: &Arc<States>) {
+        let first = Context {
+            event: None,
+            attempt: NonZeroU32::MIN,
+            subscription: Arc::clone(&spec.name),
+            generation: 0,
+            states: Arc::clone(states),
+        };
+        let handler = Arc::new(Handler { spec, first });
+        for name in events.iter().filter(|name| handler.spec.interest.wants(name)) {
             let handlers = self.by_name.entry(name).or_default();
-            *handlers = handlers.iter().cloned().chain([Arc::clone(spec)]).collect();
+            *handlers = handlers.iter().cloned().chain([Arc::clone(&handler)]).collect();
         }
     }
 
@@ -53,13 +70,13 @@ impl Ephemerals {
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let had = self.has(name);
         for handlers in self.by_name.values_mut() {
-            *handlers = handlers.iter().filter(|spec| &*spec.name != name).cloned().collect();
+            *handlers = handlers.iter().filter(|it| &*it.spec.name != name).cloned().collect();
         }
         had
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.by_name.values().flat_map(|handlers| &**handlers).any(|spec| &*spec.name == name)
+        self.by_name.values().flat_map(|handlers| &**handlers).any(|it| &*it.spec.name == name)
     }
 }
 
@@ -70,39 +87,33 @@ pub(super) async fn publish(shared: &Arc<Shared>, event: InMemory<'_>) -> Result
         ephemerals.by_name.get(event.name).cloned()
     };
     let mut handled = Handled::default();
-    for spec in handlers.iter().flat_map(|handlers| &**handlers) {
-        if !deliver(shared, spec, event).await? {
-            handled.outcomes.push((Arc::clone(&spec.name), Outcome::Dropped));
+    for handler in handlers.iter().flat_map(|handlers| &**handlers) {
+        if !deliver(&shared.engine, handler, event).await? {
+            handled.outcomes.push((Arc::clone(&handler.spec.name), Outcome::Dropped));
         }
     }
     Ok(Published::ephemeral(Arc::clone(shared), handled))
 }
 
 /// Runs one handler until it is done or its short retries are used up; whether it is done.
-async fn deliver(shared: &Arc<Shared>, spec: &Spec, event: InMemory<'_>) -> Result<bool> {
-    let engine = &*shared.engine;
-    let mut context = Context {
-        event: None,
-        attempt: NonZeroU32::MIN,
-        subscription: Arc::clone(&spec.name),
-        generation: 0,
-        states: Arc::clone(&engine.states),
-    };
+async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Result<bool> {
+    let spec = &handler.spec;
+    let mut again: Option<Context> = None;
     loop {
+        let context = again.as_ref().unwrap_or(&handler.first);
         let payload = Payload::Shared { value: event.value, encode: event.encode };
         let delivery = Delivery { payload, context };
-        let miss = match nested(run_once(spec.run(&delivery), spec.timeout, &engine.clock)).await? {
-            Ok(drafts) => {
-                if !drafts.is_empty() {
-                    append(engine, drafts).await?;
-                }
-                return Ok(true);
-            }
+        let ended = {
+            let run = pin!(spec.run(&delivery));
+            nested(run_once(run, spec.timeout, &engine.clock)).await?
+        };
+        let miss = match ended {
+            Ok(drafts) if drafts.is_empty() => return Ok(true),
+            Ok(drafts) => return append(engine, drafts).await.map(|()| true),
             Err(miss) => miss,
         };
-        context = delivery.context;
         match miss.verdict(&spec.retry, context.attempt, engine.clock.draw()) {
-            Verdict::RetryInPlace(pause) => engine.clock.sleep(pause).await,
+            Verdict::RetryInPlace(pause) => Box::pin(engine.clock.sleep(pause)).await,
             // There is no disk for a longer pause to survive on.
             Verdict::RetryAfter(_) | Verdict::Hopeless | Verdict::Exhausted => {
                 tracing::error!(subscription = %spec.name, event = event.name, error = %miss,
@@ -110,7 +121,8 @@ async fn deliver(shared: &Arc<Shared>, spec: &Spec, event: InMemory<'_>) -> Resu
                 return Ok(false);
             }
         }
-        context.attempt = context.attempt.saturating_add(1);
+        let attempt = context.attempt.saturating_add(1);
+        again = Some(Context { attempt, ..handler.first.clone() });
     }
 }
 

@@ -77,7 +77,6 @@ impl Kairo {
     }
 
     /// Configures a bus.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }

@@ -228,6 +228,7 @@ impl<'a> PublishAll<'a> {
     }
 
     /// Adds an event, of whatever type.
+    #[expect(clippy::needless_pass_by_value, reason = "publishing takes events by value")]
     pub fn and<E: Publishable>(mut self, event: E) -> Self {
         self.drafts.push(durable_draft(&event));
         self

@@ -175,7 +175,7 @@ impl fmt::Debug for Published {
             .field("position", &self.position())
             .field("version", &self.version())
             .field("store", &self.shared.engine.backend.url())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -67,6 +67,7 @@ impl Publisher {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromContext for Publisher {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
         let publisher = context.state::<Self>();

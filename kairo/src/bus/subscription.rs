@@ -32,7 +32,7 @@ impl Subscription {
     pub(super) fn in_memory(shared: &Arc<Shared>, spec: Spec, event: &'static str) -> Self {
         let name = Arc::clone(&spec.name);
         let mut ephemerals = shared.ephemerals.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut ephemerals).add(&Arc::new(spec), &[event]);
+        Arc::make_mut(&mut ephemerals).add(spec, &[event], &shared.engine.states);
         Self { shared: Arc::downgrade(shared), name, running: None }
     }
 

@@ -16,7 +16,7 @@ use crate::{
 const BATCH: usize = 100;
 
 /// How often the timetable is looked at without a signal.
-const POLL: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_mins(1);
 
 /// The pause after a failed commit.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);

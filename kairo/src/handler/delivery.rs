@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
-/// The bytes that a handler's future may have before it moves to the heap.
-const FUTURE_BYTES: usize = 512;
+/// The bytes that a handler's future may have before it moves to the heap. A future is copied on
+/// its way to where it runs, so that room for larger ones would cost more than the heap does.
+const FUTURE_BYTES: usize = 128;
 
 /// A handler's run: kept in place while it is small, so that a delivery need not allocate.
 pub type HandlerFuture<'a> = StackFuture<'a, Outcome, FUTURE_BYTES>;
@@ -52,7 +53,7 @@ pub fn run<'a>(future: impl Future<Output = Outcome> + Send + 'a) -> HandlerFutu
 /// One event on its way into one handler.
 pub struct Delivery<'a> {
     pub(crate) payload: Payload<'a>,
-    pub(crate) context: Context,
+    pub(crate) context: &'a Context,
 }
 
 /// Where the payload comes from.
@@ -66,8 +67,8 @@ pub(crate) enum Payload<'a> {
 impl<'a> Delivery<'a> {
     /// What the run knows.
     #[must_use]
-    pub const fn context(&self) -> &Context {
-        &self.context
+    pub const fn context(&self) -> &'a Context {
+        self.context
     }
 
     /// The event, as it is.

@@ -1,6 +1,6 @@
 //! Writing units: one at a time, or many in one transaction.
 
-use std::slice;
+use std::{collections::HashMap, slice, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
@@ -9,6 +9,7 @@ use super::{
     deliveries,
     failure::Failing,
     letters,
+    recent::Recent,
     rows::{Count, Id, Names, Place, Time, bind_event, event_columns},
 };
 use crate::{
@@ -19,6 +20,12 @@ use crate::{
     store::{Append, Committed, Position, Unit},
 };
 
+/// What an error says was being done.
+const WRITING: &str = "writing to";
+
+/// The most streams whose versions are kept in memory.
+const VERSIONS_MAX: usize = 4_096;
+
 /// The connection that writes.
 pub(super) struct Writer {
     connection: Connection,
@@ -27,26 +34,50 @@ pub(super) struct Writer {
     next_sequence: u64,
     /// Changes when a guest has written to the database: then what is known must be read again.
     guests: i64,
+    /// The versions of streams that have been written lately, as the open transaction sees them.
+    versions: HashMap<StreamName, u64>,
+    recent: Arc<Recent>,
 }
 
 impl Writer {
     /// Takes over a connection to a database whose schema is up to date.
     pub(super) fn new(connection: Connection, failing: Failing) -> Result<Self> {
-        let mut writer = Self { connection, failing, next_sequence: 1, guests: 0 };
+        let mut writer = Self {
+            connection,
+            failing,
+            next_sequence: 1,
+            guests: 0,
+            versions: HashMap::new(),
+            recent: Arc::default(),
+        };
         writer.look_around().map_err(|error| writer.failing.of("opening", error))?;
         Ok(writer)
     }
 
+    /// The newest events that have been written here.
+    pub(super) fn recent(&self) -> Arc<Recent> {
+        Arc::clone(&self.recent)
+    }
+
     /// Commits one unit.
     pub(super) fn commit(&mut self, unit: &Unit) -> Result<Committed> {
-        let mut results = self.attempt(slice::from_ref(unit))?;
+        self.begin().map_err(|error| {
+            self.abandon();
+            self.failing.of(WRITING, error)
+        })?;
+        let mut results = self.finish(slice::from_ref(unit))?;
         results.pop().unwrap_or_else(|| Ok(Committed::default()))
     }
 
     /// Commits units in one transaction, each with its own result. If the transaction fails, they
-    /// are committed one at a time.
+    /// are committed one at a time; if not even one can begin, none of them waits again.
     pub(super) fn commit_all(&mut self, units: &[Unit]) -> Vec<Result<Committed>> {
-        match self.attempt(units) {
+        if let Err(error) = self.begin() {
+            self.abandon();
+            let text = error.to_string();
+            return units.iter().map(|_| Err(self.failing.of(WRITING, text.clone()))).collect();
+        }
+        match self.finish(units) {
             Ok(results) => results,
             Err(error) if units.len() == 1 => vec![Err(error)],
             Err(_) => units.iter().map(|unit| self.commit(unit)).collect(),
@@ -61,6 +92,7 @@ impl Writer {
     ) -> Result<T> {
         let done = (|| {
             self.begin()?;
+            self.versions.clear();
             let value = change(&self.connection)?;
             self.end()?;
             Ok(value)
@@ -74,6 +106,7 @@ impl Writer {
     /// Rolls back what is open.
     pub(super) fn abandon(&mut self) {
         if !self.connection.is_autocommit() {
+            self.versions.clear();
             // SQLite rolls back by itself when this fails, at the latest when it is closed.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
@@ -84,29 +117,39 @@ impl Writer {
         self.connection.close().map_err(|(_, error)| self.failing.of("closing", error))
     }
 
-    /// One transaction for all units: it fails as a whole, or each unit has its own result.
-    fn attempt(&mut self, units: &[Unit]) -> Result<Vec<Result<Committed>>> {
-        self.begin().map_err(|error| self.failing.of("writing to", error))?;
+    /// Writes and commits units in the open transaction: it fails as a whole, or each unit has its
+    /// own result.
+    fn finish(&mut self, units: &[Unit]) -> Result<Vec<Result<Committed>>> {
         let sequence = self.next_sequence;
         let mut results = Vec::with_capacity(units.len());
         for unit in units {
             match self.write(unit) {
                 Err(error) if !is_refusal(&error) => {
-                    self.next_sequence = sequence;
-                    self.abandon();
+                    self.undo(sequence);
                     return Err(error);
                 }
                 result => results.push(result),
             }
         }
         match self.end() {
-            Ok(()) => Ok(results),
+            Ok(()) => {
+                for (unit, result) in units.iter().zip(&results) {
+                    result.iter().for_each(|committed| self.recent.keep(unit, committed));
+                }
+                Ok(results)
+            }
             Err(error) => {
-                self.next_sequence = sequence;
-                self.abandon();
-                Err(self.failing.of("writing to", error))
+                self.undo(sequence);
+                Err(self.failing.of(WRITING, error))
             }
         }
+    }
+
+    /// Forgets what a failed transaction has led to.
+    fn undo(&mut self, sequence: u64) {
+        self.next_sequence = sequence;
+        self.versions.clear();
+        self.abandon();
     }
 
     fn begin(&mut self) -> rusqlite::Result<()> {
@@ -129,6 +172,7 @@ impl Writer {
             let Count(last) =
                 self.connection.prepare_cached(last)?.query_row([], |row| row.get(0))?;
             self.next_sequence = last + 1;
+            self.versions.clear();
             self.guests = guests;
         }
         Ok(())
@@ -140,9 +184,23 @@ impl Writer {
         let plan = Plan::make(unit, &mut view)?;
         let appended = plan.placed.iter().filter(|placed| !placed.duplicate).count() as u64;
         write_plan(&self.connection, unit, &plan)
-            .map_err(|error| self.failing.of("writing to", error))?;
+            .map_err(|error| self.failing.of(WRITING, error))?;
         self.next_sequence += appended;
+        self.remember(&unit.appends, &plan);
         Ok(Committed { placed: plan.placed })
+    }
+
+    /// Keeps the versions that a plan has led to.
+    fn remember(&mut self, appends: &[Append], plan: &Plan<'_>) {
+        if VERSIONS_MAX < self.versions.len() {
+            self.versions.clear();
+        }
+        for (placed, event) in plan.fresh(appends) {
+            match self.versions.get_mut(&event.stream) {
+                Some(version) => *version = placed.version,
+                None => drop(self.versions.insert(event.stream.clone(), placed.version)),
+            }
+        }
     }
 }
 
@@ -233,6 +291,9 @@ impl View for Seen<'_> {
     }
 
     fn version(&mut self, stream: &StreamName) -> Result<u64> {
+        if let Some(version) = self.writer.versions.get(stream) {
+            return Ok(*version);
+        }
         let select = "SELECT max(version) FROM kairo_event WHERE stream = ?1";
         let version: Option<Count> = self.look(|connection| {
             connection.prepare_cached(select)?.query_row([stream.as_str()], |row| row.get(0))

@@ -1,5 +1,7 @@
 //! Subscriptions: their claims, places and parked events.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
@@ -18,9 +20,11 @@ use crate::{
 
 impl Deliveries for SqliteStore {
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
-        Box::pin(self.write("claiming subscriptions of", move |connection| {
-            claims.iter().map(|request| claim(connection, request)).collect()
-        }))
+        Box::pin(
+            self.write("claiming subscriptions of", move |connection| {
+                claim_all(connection, &claims)
+            }),
+        )
     }
 
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
@@ -45,30 +49,75 @@ impl Deliveries for SqliteStore {
     }
 }
 
-fn claim(connection: &Connection, claim: &Claim) -> rusqlite::Result<Claimed> {
-    let name = claim.subscription.as_str();
-    match &claim.renamed_from {
-        Some(old) if !exists(connection, name)? => rename(connection, old, name)?,
-        _ => {}
+/// Takes subscriptions over, all of them under one new epoch.
+fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
+    for request in claims {
+        rename_if_new(connection, request)?;
     }
-    insert_new(connection, name, claim.start)?;
     let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
     let Count(epoch) = connection.query_row(next, [], |row| row.get(0))?;
+    let burdened = burdened(connection)?;
+    let claimed = claims.iter().map(|request| claim(connection, request, epoch, &burdened));
+    let claimed = claimed.collect::<rusqlite::Result<_>>()?;
+    let update = "UPDATE kairo_subscription SET epoch = ?1, clean = 0 \
+         WHERE name IN (SELECT value FROM json_each(?2))";
+    let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
+    connection.execute(update, params![Count(epoch), Json(&names)])?;
+    Ok(claimed)
+}
+
+fn rename_if_new(connection: &Connection, claim: &Claim) -> rusqlite::Result<()> {
+    match &claim.renamed_from {
+        Some(old) if !exists(connection, &claim.subscription)? => {
+            rename(connection, old, &claim.subscription)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The subscriptions that have parked events, or letters that concern their claim.
+fn burdened(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    let select = "SELECT subscription FROM kairo_parked UNION \
+         SELECT subscription FROM kairo_dead_letter WHERE due IS NOT NULL OR holds_key = 1";
+    let mut select = connection.prepare(select)?;
+    let names = select.query_map([], |row| Ok(text(row, 0)?.into_owned()))?;
+    names.collect()
+}
+
+fn claim(
+    connection: &Connection,
+    claim: &Claim,
+    epoch: u64,
+    burdened: &HashSet<String>,
+) -> rusqlite::Result<Claimed> {
+    let name = claim.subscription.as_str();
     let select =
         "SELECT generation, clean, low_water, finished FROM kairo_subscription WHERE name = ?1";
-    let (generation, clean, checkpoint) = connection.query_row(select, [name], |row| {
-        Ok((row.get(0)?, row.get::<_, bool>(1)?, checkpoint(row, 2)?))
-    })?;
-    let update = "UPDATE kairo_subscription SET epoch = ?2, clean = 0 WHERE name = ?1";
-    connection.execute(update, params![name, Count(epoch)])?;
-    Ok(Claimed {
+    let mut select = connection.prepare_cached(select)?;
+    let mut found = || {
+        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, bool>(1)?, checkpoint(row, 2)?));
+        select.query_row([name], row).optional()
+    };
+    let (generation, clean, checkpoint) = match found()? {
+        Some(known) => known,
+        None => {
+            insert_new(connection, name, claim.start)?;
+            found()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?
+        }
+    };
+    let mut claimed = Claimed {
         epoch,
         generation,
         unclean: !clean,
         checkpoint,
-        parked: parked_rows(connection, name)?,
-        letters: letters::pending(connection, name, &mut Names::default())?,
-    })
+        parked: Vec::new(),
+        letters: Vec::new(),
+    };
+    if burdened.contains(name) {
+        claimed.parked = parked_rows(connection, name)?;
+        claimed.letters = letters::pending(connection, name, &mut Names::default())?;
+    }
+    Ok(claimed)
 }
 
 fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
@@ -97,11 +146,11 @@ fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::
         StartAt::Beginning => "SELECT 0",
     };
     let insert = format!(
-        "INSERT OR IGNORE INTO kairo_subscription \
+        "INSERT INTO kairo_subscription \
          (name, generation, epoch, clean, low_water, finished) \
          VALUES (?1, 1, 0, 1, ({low_water}), x'')"
     );
-    connection.execute(&insert, [name]).map(drop)
+    connection.prepare_cached(&insert)?.execute([name]).map(drop)
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {

@@ -1,6 +1,6 @@
 //! Reading and watching the log.
 
-use std::sync::Arc;
+use std::{future, sync::Arc};
 
 use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
 use tokio::sync::watch;
@@ -44,6 +44,11 @@ impl Store for SqliteStore {
         selection: &'a Selection,
         limit: usize,
     ) -> BoxFuture<'a, Result<Page>> {
+        if *selection == Selection::All
+            && let Some(page) = self.shared.recent.page(after, limit)
+        {
+            return Box::pin(future::ready(Ok(page)));
+        }
         let selection = selection.clone();
         Box::pin(self.read(move |reader| page(reader, after, &selection, limit)))
     }

@@ -1,8 +1,7 @@
 //! The store in one SQLite file: no server, no set-up, one owner.
 //!
-//! The log can be read with any SQLite tool: `kairo_log` shows it with readable ids and times,
-//! `kairo_event` is the table itself (payloads are JSON text, so `payload ->> 'name'` works).
-//! Other tools may read while the store is open; they should not write.
+//! What writes goes through one [`Slot`]; what reads has connections of its own. [`super`] says
+//! what the tables hold.
 
 mod blocking;
 mod commit;
@@ -14,6 +13,7 @@ mod log;
 mod open;
 mod places;
 mod readers;
+mod recent;
 mod rows;
 mod schema;
 mod slot;
@@ -35,6 +35,7 @@ use self::{
     failure::Failing,
     lock::OwnerLock,
     readers::{Reader, Readers},
+    recent::Recent,
     slot::{Batch, Entry, Slot},
 };
 use super::url::StoreUrl;
@@ -63,6 +64,7 @@ pub(crate) struct SqliteStore {
 struct Shared {
     slot: Arc<Slot>,
     readers: Readers,
+    recent: Arc<Recent>,
     commits: watch::Sender<u64>,
     blocking: Blocking,
     failing: Failing,
@@ -73,6 +75,7 @@ impl SqliteStore {
     /// Sets an opened database to work.
     fn start(path: PathBuf, failing: &Failing, writer: Writer, lock: OwnerLock) -> Result<Self> {
         let shared = Arc::new(Shared {
+            recent: writer.recent(),
             slot: Arc::new(Slot::new(writer)),
             readers: Readers::new(path, failing.clone()),
             commits: watch::Sender::new(0),
@@ -91,7 +94,8 @@ impl SqliteStore {
     /// Commits a unit: on this thread when nobody else writes, else with those who wait.
     async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
         let shared = &self.shared;
-        match shared.slot.enter(unit, shared.blocking.may_be_in_place())? {
+        let room = shared.slot.room().await?;
+        match shared.slot.enter(unit, room, shared.blocking.may_be_in_place())? {
             Entry::Alone(mut turn, unit) => {
                 let job = {
                     let shared = Arc::clone(shared);
@@ -138,6 +142,7 @@ impl SqliteStore {
     async fn shut(&self) -> Result {
         let Some(turn) = self.shared.slot.close().await else { return Ok(()) };
         self.shared.readers.close().await;
+        self.shared.recent.clear();
         let closed = turn.into_writer().map_or(Ok(()), Writer::close);
         self.shared.slot.end();
         *self.shared.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -82,9 +82,14 @@ impl Job {
 impl Job {
     /// An event of this key, for tests of order.
     pub(super) fn sample(key: &str) -> Self {
+        use bytes::Bytes;
+
         use crate::{
             clock::micros,
-            event::{name::EventName, record::EventData},
+            event::{
+                name::EventName,
+                record::{EventData, Metadata},
+            },
             store::Position,
         };
         let event = EventData {
@@ -97,8 +102,8 @@ impl Job {
             correlation: Uuid::nil(),
             causation: None,
             depth: 0,
-            metadata: Default::default(),
-            payload: Default::default(),
+            metadata: Metadata::new(),
+            payload: Bytes::new(),
         };
         Self::first(Arc::new(Recorded::new(Position::START, 1, event)))
     }

@@ -33,7 +33,9 @@ impl Runner {
             || self.stopping
             || self.suspects.any()
             || UNSETTLED_MAX / 2 <= self.buffer.ended
-            || self.record_due().is_some_and(|due| due <= now);
+            || self.record_due().is_some_and(|due| due <= now)
+            // The clock has been set back.
+            || self.buffer.since.is_some_and(|since| now < since);
         if is_due {
             self.record();
         }

@@ -32,6 +32,11 @@ impl Scope {
         Arc::new(Self { context, ordinals: Mutex::default() })
     }
 
+    /// What the handler's run knows.
+    pub(crate) const fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// Runs a handler inside its scope.
     pub(crate) async fn enter<F: Future>(self: Arc<Self>, run: F) -> F::Output {
         CURRENT.scope(self, run).await

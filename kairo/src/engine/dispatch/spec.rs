@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 use crate::{
     event::{envelope::AnyEvent, name::EventName, pattern::Interest},
     handler::{
-        delivery::{Delivery, HandlerFuture, Outcome},
+        delivery::{Delivery, HandlerFuture, run},
         entry::{HandlerEntry, OnDead, Options, StartAt},
     },
     retry::RetryPolicy,
@@ -49,6 +49,7 @@ impl Default for Defaults {
 
 /// A subscription, ready to run.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options, each with its own meaning")]
 pub(crate) struct Spec {
     pub(crate) name: Arc<str>,
     pub(crate) interest: Interest,
@@ -110,11 +111,11 @@ impl Spec {
     ///
     /// # Errors
     /// What the handler, an extractor or the decoding says.
-    pub(crate) async fn run(&self, delivery: &Delivery<'_>) -> Outcome {
-        match &self.filter {
-            Some(wants) if !wants(&delivery.any()?) => Ok(Vec::new()),
-            _ => self.handle.run(delivery).await,
-        }
+    pub(crate) fn run<'a>(&'a self, delivery: &'a Delivery<'a>) -> HandlerFuture<'a> {
+        let Some(wants) = &self.filter else { return self.handle.run(delivery) };
+        run(async move {
+            if wants(&delivery.any()?) { self.handle.run(delivery).await } else { Ok(Vec::new()) }
+        })
     }
 
     /// What a reader may leave out for this subscription.

@@ -123,8 +123,13 @@ async fn deliver_alone(
     job: Job,
     count: Unit,
 ) -> Ended {
-    // The semaphore is never closed, so a permit always comes.
-    let _permit = engine.alone.acquire().await;
+    let mut stop = engine.stopping();
+    let _permit = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => return Ended { job, end: End::GivenBack, failed: 0 },
+        // The semaphore is never closed, so a permit always comes.
+        permit = engine.alone.acquire() => permit,
+    };
     match write_count(&engine, count).await {
         Ok(()) => deliver(Arc::clone(&engine), spec, generation, job).await,
         Err(error) => {
