@@ -4,6 +4,7 @@ mod bounds;
 mod delayed;
 mod ephemeral;
 mod faults;
+mod handlers;
 mod letters;
 mod newer;
 mod order;
