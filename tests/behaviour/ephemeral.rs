@@ -83,11 +83,11 @@ async fn a_panic_and_a_permanent_failure_leave_the_others_alone() {
         let seen = Journal::new();
         let note = seen.clone();
         let subscribe = kairo.subscribe::<Viewed>("c-sees");
-        let sees = subscribe.handle(move |event| {
+        let third = subscribe.handle(move |event| {
             note.note(event.number);
             async {}
         });
-        sees.await.unwrap();
+        third.await.unwrap();
         let published = kairo.publish(Viewed { number: 1 }).await.unwrap();
         let handled = published.handled().await.unwrap();
         assert_eq!(handled.outcome("a-panics"), Some(Outcome::Dropped));

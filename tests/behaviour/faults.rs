@@ -1,6 +1,7 @@
 //! Trouble with the store: nothing is lost, and what handlers publish is in the log once.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::TryStreamExt;
 use kairo::{
     Error, backend,
     clock::Clock,
@@ -199,4 +201,94 @@ async fn a_letter_that_is_removed_while_commits_fail_costs_nothing_else() {
         kairo.shutdown().await.unwrap();
     })
     .await;
+}
+
+/// A bus on a store of which one call fails, started again by hand when that was in its start.
+async fn open_with(place: &Place, nth: u64, when: When) -> (Kairo, Arc<FaultyStore>) {
+    let store = backend::open(place.url(), &Clock::system()).await.unwrap();
+    let faulty = Arc::new(FaultyStore::new(store));
+    faulty.fail_nth(nth, when);
+    let start = async || place.bare().backend(Arc::clone(&faulty) as _).start().await;
+    match start().await {
+        Err(Error::Store { .. }) => (start().await.unwrap(), faulty),
+        started => (started.unwrap(), faulty),
+    }
+}
+
+/// Subscribes a handler that fails once for odd numbers and dies once of every third.
+async fn stumble(kairo: &Kairo, attempts: &Journal<Uuid>) -> kairo::Result<()> {
+    let attempts = attempts.clone();
+    let subscribe = kairo.subscribe::<Sample>("stumbles");
+    let policy = RetryPolicy::new(1).backoff(Duration::from_millis(1));
+    let handled = subscribe.from_beginning().retry(policy).handle(move |event| {
+        attempts.note(event.id());
+        let first = attempts.all().iter().filter(|id| **id == event.id()).count() == 1;
+        async move {
+            match event.number {
+                3 if first => Err(Failure::permanent("stumbled for good")),
+                1 | 5 if first => Err(Failure::retryable(Busy)),
+                _ => Ok(Echo::from(event.payload())),
+            }
+        }
+    });
+    handled.await.map(drop)
+}
+
+/// What a caller does who repeats whatever fails.
+async fn again<T, F: Future<Output = kairo::Result<T>>>(call: impl Fn() -> F) -> T {
+    match call().await {
+        Err(Error::Store { .. }) => call().await.unwrap(),
+        done => done.unwrap(),
+    }
+}
+
+async fn survives(nth: u64, when: When) -> u64 {
+    let place = Place::memory();
+    let (kairo, faulty) = open_with(&place, nth, when).await;
+    let attempts = Journal::new();
+    again(|| stumble(&kairo, &attempts)).await;
+    for number in 1..=5 {
+        let key = number % 2;
+        let _ = again(|| kairo.publish(sample(key, number)).into_future()).await;
+    }
+    let delay = Duration::from_millis(1);
+    let _ = again(|| kairo.publish(sample("later", 6)).delay(delay).into_future()).await;
+    eventually(async || {
+        let _ = kairo.dead_letters().reprocess_all(LetterFilter::default()).await;
+        let left = kairo.dead_letters().list(LetterFilter::default()).await;
+        left.is_ok_and(|left| left.is_empty()) && is_echoed(&kairo).await
+    })
+    .await;
+    let calls = faulty.calls();
+    let _ = kairo.shutdown().await;
+    calls
+}
+
+/// Whether each sample, and there are all six, has one echo; never two.
+async fn is_echoed(kairo: &Kairo) -> bool {
+    let Ok(log) = kairo.store().log(kairo::Position::START).try_collect::<Vec<_>>().await else {
+        return false;
+    };
+    let named = |name| log.iter().filter(move |event: &&AnyEvent| event.name() == name);
+    let samples: Vec<_> = named("sample.taken").collect();
+    let numbers: HashSet<_> =
+        samples.iter().map(|event| event.decode::<Sample>().unwrap().number).collect();
+    numbers.len() == 6
+        && samples.iter().all(|sample| {
+            let echoes = named("echo.heard").filter(|it| it.causation() == Some(sample.id()));
+            let count = echoes.count();
+            assert!(count <= 1, "{count} echoes of {sample:?}");
+            count == 1
+        })
+}
+
+#[tokio::test]
+async fn whichever_call_of_the_store_fails_everything_is_handled_and_published_once() {
+    for when in [When::Before, When::After] {
+        let mut nth = 1;
+        while nth <= survives(nth, when).await.min(100) {
+            nth += 1;
+        }
+        assert!(30 < nth, "so many calls can fail: {nth}");
+    }
 }

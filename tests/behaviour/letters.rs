@@ -172,8 +172,8 @@ async fn filters_narrow_the_list_and_pages_follow_each_other() {
         loop {
             let filter = LetterFilter { after, limit: Some(4), ..Default::default() };
             let page = kairo.dead_letters().list(filter).await.unwrap();
-            let Some(last) = page.last() else { break };
-            after = Some((last.last_failed, last.id));
+            let Some(end) = page.last() else { break };
+            after = Some((end.last_failed, end.id));
             pages.push(numbers(&page));
         }
         assert_eq!(pages, [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]]);

@@ -1,5 +1,7 @@
 //! What the library promises, topic by topic.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
+
 mod bounds;
 mod delayed;
 mod ephemeral;
