@@ -1,13 +1,13 @@
 //! The dead letters, and what an operator can do about them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 use super::{Kairo, Shared, published::Published};
 use crate::{
     delivery::{DeadLetter, LetterChange, LetterFilter},
-    engine::dispatch::Command,
+    engine::dispatch::{Command, Running},
     error::{Error, Result},
     handler::delivery::ClosureOutput,
     store::Unit,
@@ -16,6 +16,10 @@ use crate::{
 /// How many letters a bulk verb changes in one commit. Reprocessing waits for the first outcomes
 /// of as many before it goes on, so a service that is down again is not run over.
 const CHUNK: usize = 500;
+
+/// How often, and after which pauses, a letter is looked at whose change ended in an error.
+const LOOKS_MAX: u32 = 10;
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The dead letters of a bus.
 #[derive(Clone)]
@@ -165,10 +169,45 @@ impl DeadLetterQueue {
         let due = self.shared.engine.clock.now();
         let change = LetterChange::Replay { id, edited, due };
         let replayed = change.apply(letter)?;
-        self.change(vec![change]).await?;
-        let letters = replayed.into_iter().collect();
-        running.commands.send(Command::Replay(letters)).await.map_err(|_| Error::Closed)?;
+        let (queue, subscription) = (self.clone(), Arc::clone(&running));
+        // A task, so that whoever drops the call leaves no letter that nobody delivers.
+        let begun =
+            tokio::spawn(async move { queue.begin_replay(change, replayed, &subscription).await });
+        begun.await.unwrap_or(Err(Error::Closed))?;
         Ok(Published::replayed(Arc::clone(&self.shared), id, Some(running)))
+    }
+
+    /// Writes down that a letter is delivered again, and tells its subscription.
+    async fn begin_replay(
+        &self,
+        change: LetterChange,
+        replayed: Option<DeadLetter>,
+        running: &Running,
+    ) -> Result {
+        match self.change(vec![change]).await {
+            Ok(()) => {}
+            Err(error @ Error::Store { .. }) => match &replayed {
+                Some(replayed) if self.is_written(replayed).await => {}
+                _ => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+        let letters = replayed.into_iter().collect();
+        running.commands.send(Command::Replay(letters)).await.map_err(|_| Error::Closed)
+    }
+
+    /// Whether a change has taken effect although the store has reported an error.
+    async fn is_written(&self, changed: &DeadLetter) -> bool {
+        for _ in 0..LOOKS_MAX {
+            match self.find(changed.id).await {
+                Ok(found) => {
+                    return (found.replays, found.state) == (changed.replays, changed.state);
+                }
+                Err(Error::Store { .. }) => self.shared.engine.clock.sleep(LOOK).await,
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Tells the subscription that a letter has gone, so that a key it held goes on.
