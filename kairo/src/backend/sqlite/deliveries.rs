@@ -101,7 +101,7 @@ fn claim(
     let (generation, clean, checkpoint) = match found()? {
         Some(known) => known,
         None => {
-            insert_new(connection, name, claim.start)?;
+            insert_new(connection, name, claim.start, epoch)?;
             found()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?
         }
     };
@@ -140,7 +140,14 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::Result<()> {
+/// The generation of a new subscription is its first epoch, which no earlier one of its name had:
+/// what that one has published is not taken for what this one publishes.
+fn insert_new(
+    connection: &Connection,
+    name: &str,
+    start: StartAt,
+    epoch: u64,
+) -> rusqlite::Result<()> {
     let low_water = match start {
         StartAt::Now => "SELECT coalesce(max(sequence), 0) FROM kairo_event",
         StartAt::Beginning => "SELECT 0",
@@ -148,9 +155,10 @@ fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::
     let insert = format!(
         "INSERT INTO kairo_subscription \
          (name, generation, epoch, clean, low_water, finished) \
-         VALUES (?1, 1, 0, 1, ({low_water}), x'')"
+         VALUES (?1, ?2, 0, 1, ({low_water}), x'')"
     );
-    connection.prepare_cached(&insert)?.execute([name]).map(drop)
+    let generation = u32::try_from(epoch).unwrap_or(u32::MAX);
+    connection.prepare_cached(&insert)?.execute(params![name, generation]).map(drop)
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
