@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{MemoryStore, State};
 use crate::{
+    backend::plan::check_claims,
     delivery::{
         Checkpoint, Claim, Claimed, DeadLetter, Deliveries, LetterState, Parked, Progress,
         SubscriptionRow,
@@ -46,6 +47,7 @@ impl Subscription {
 impl Deliveries for MemoryStore {
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
         Box::pin(async move {
+            check_claims(&claims)?;
             self.with(|state| Ok(claims.into_iter().map(|claim| state.claim(claim)).collect()))
                 .await
         })

@@ -10,6 +10,7 @@ use super::{
     rows::{Count, Json, Names, Place, Time, list, malformed, text},
 };
 use crate::{
+    backend::plan::check_claims,
     delivery::{
         Checkpoint, Claim, Claimed, Deliveries, Parked, ParkedState, Progress, SubscriptionRow,
     },
@@ -20,11 +21,13 @@ use crate::{
 
 impl Deliveries for SqliteStore {
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
-        Box::pin(
+        Box::pin(async move {
+            check_claims(&claims)?;
             self.write("claiming subscriptions of", move |connection| {
                 claim_all(connection, &claims)
-            }),
-        )
+            })
+            .await
+        })
     }
 
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
