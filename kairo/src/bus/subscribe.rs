@@ -114,6 +114,10 @@ impl<'a, E> Subscribe<'a, E> {
     ) -> Result<Subscription> {
         let _alone = self.shared.subscribing.lock().await;
         self.check_name()?;
+        if self.options.concurrency == Some(0) {
+            let allowed = "at least one event must be able to run";
+            return Err(Error::invalid("concurrency", "0", allowed));
+        }
         if let Interest::Pattern(pattern) = self.interest {
             check_pattern(pattern)?;
         }
@@ -145,8 +149,8 @@ impl<'a, E: Event> Subscribe<'a, E> {
     /// Begins, with this closure as the handler.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is malformed or taken; [`Error::Store`] when the store
-    /// fails.
+    /// [`Error::Invalid`] for a name that is malformed or taken, or a concurrency of 0;
+    /// [`Error::Store`] when the store fails.
     pub async fn handle<F, Fut>(self, handler: F) -> Result<Subscription>
     where
         F: Fn(Envelope<E>) -> Fut + Send + Sync + 'static,
@@ -175,8 +179,8 @@ impl<'a> Subscribe<'a, AnyEvent> {
     /// Begins, with this closure as the handler.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is malformed or taken, or a malformed pattern;
-    /// [`Error::Store`] when the store fails.
+    /// [`Error::Invalid`] for a name that is malformed or taken, a malformed pattern, or a
+    /// concurrency of 0; [`Error::Store`] when the store fails.
     pub async fn handle<F, Fut>(self, handler: F) -> Result<Subscription>
     where
         F: Fn(AnyEvent) -> Fut + Send + Sync + 'static,
