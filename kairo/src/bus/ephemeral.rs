@@ -12,14 +12,12 @@ use std::{
 
 use super::{
     Shared,
+    publish::{append_all, event_of},
     publishable::InMemory,
     published::{Handled, Published},
 };
 use crate::{
-    engine::{
-        Engine,
-        dispatch::{Outcome, run_once, scope::root, spec::Spec},
-    },
+    engine::dispatch::{Outcome, run_once, scope::Scope, spec::Spec},
     error::{Error, Result},
     event::record::Draft,
     handler::{
@@ -27,8 +25,9 @@ use crate::{
         context::States,
         delivery::{Delivery, Payload},
     },
+    observe,
     retry::Verdict,
-    store::{Append, Unit},
+    store::Append,
 };
 
 /// How deep ephemeral deliveries may be nested. Each level is a poll inside a poll, which without
@@ -57,6 +56,7 @@ impl Ephemerals {
             attempt: NonZeroU32::MIN,
             subscription: Arc::clone(&spec.name),
             generation: 0,
+            edit: None,
             states: Arc::clone(states),
         };
         let handler = Arc::new(Handler { spec, first });
@@ -86,18 +86,18 @@ pub(super) async fn publish(shared: &Arc<Shared>, event: InMemory<'_>) -> Result
         let ephemerals = shared.ephemerals.read().unwrap_or_else(PoisonError::into_inner);
         ephemerals.by_name.get(event.name).cloned()
     };
-    let mut handled = Handled::default();
-    for handler in handlers.iter().flat_map(|handlers| &**handlers) {
-        if !deliver(&shared.engine, handler, event).await? {
-            handled.outcomes.push((Arc::clone(&handler.spec.name), Outcome::Dropped));
+    let mut dropped = Vec::new();
+    for (index, handler) in handlers.iter().flat_map(|handlers| &**handlers).enumerate() {
+        if !deliver(shared, handler, event).await? {
+            dropped.push(index);
         }
     }
-    Ok(Published::ephemeral(Arc::clone(shared), handled))
+    Ok(Published::ephemeral(Arc::clone(shared), Ran { handlers, dropped }))
 }
 
 /// Runs one handler until it is done or its short retries are used up; whether it is done.
-async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Result<bool> {
-    let spec = &handler.spec;
+async fn deliver(shared: &Arc<Shared>, handler: &Handler, event: InMemory<'_>) -> Result<bool> {
+    let (engine, spec) = (&shared.engine, &handler.spec);
     let mut again: Option<Context> = None;
     loop {
         let context = again.as_ref().unwrap_or(&handler.first);
@@ -109,13 +109,18 @@ async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Res
         };
         let miss = match ended {
             Ok(drafts) if drafts.is_empty() => return Ok(true),
-            Ok(drafts) => return append(engine, drafts).await.map(|()| true),
+            Ok(drafts) => return append(shared, drafts).await.map(|()| true),
             Err(miss) => miss,
         };
         match miss.verdict(&spec.retry, context.attempt, engine.clock.draw()) {
             Verdict::RetryInPlace(pause) => Box::pin(engine.clock.sleep(pause)).await,
-            // There is no disk for a longer pause to survive on.
+            // There is no disk for it to survive on; but who asks for it, gets it.
+            Verdict::RetryAfter(pause) if spec.own_retry => {
+                Box::pin(engine.clock.sleep(pause)).await;
+            }
             Verdict::RetryAfter(_) | Verdict::Hopeless | Verdict::Exhausted => {
+                let name = spec.name.to_string();
+                metrics::counter!(observe::DROPPED, "subscription" => name).increment(1);
                 tracing::error!(subscription = %spec.name, event = event.name, error = %miss,
                     "an ephemeral event is dropped");
                 return Ok(false);
@@ -126,11 +131,33 @@ async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Res
     }
 }
 
-/// Appends what an ephemeral event's handler returned.
-async fn append(engine: &Engine, drafts: Vec<Draft>) -> Result {
-    let events = drafts.into_iter().map(|draft| root(draft, &engine.clock).map(Append::one));
-    engine.backend.commit(Unit::of_appends(events.collect::<Result<_>>()?)).await?;
-    Ok(())
+/// Appends what an ephemeral event's handler returned; its cause is the durable event that is
+/// being handled, if there is one.
+async fn append(shared: &Arc<Shared>, drafts: Vec<Draft>) -> Result {
+    let scope = Scope::current();
+    let events = drafts.into_iter().map(|draft| event_of(shared, scope.as_deref(), draft));
+    let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
+    append_all(shared, scope.as_deref(), appends).await.map(drop)
+}
+
+/// The handlers that an ephemeral event ran through.
+#[derive(Clone)]
+pub(super) struct Ran {
+    handlers: Option<Arc<[Arc<Handler>]>>,
+    /// Which of them are not done with it.
+    dropped: Vec<usize>,
+}
+
+impl Ran {
+    pub(super) fn handled(&self) -> Handled {
+        let handlers = self.handlers.iter().flat_map(|handlers| &**handlers).enumerate();
+        let outcomes = handlers.map(|(index, handler)| {
+            let done = !self.dropped.contains(&index);
+            let outcome = if done { Outcome::Done } else { Outcome::Dropped };
+            (Arc::clone(&handler.spec.name), outcome)
+        });
+        Handled { outcomes: outcomes.collect() }
+    }
 }
 
 thread_local! {

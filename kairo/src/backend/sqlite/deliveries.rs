@@ -10,6 +10,7 @@ use super::{
     rows::{Count, Json, Names, Place, Time, list, malformed, text},
 };
 use crate::{
+    backend::plan::check_claims,
     delivery::{
         Checkpoint, Claim, Claimed, Deliveries, Parked, ParkedState, Progress, SubscriptionRow,
     },
@@ -20,11 +21,13 @@ use crate::{
 
 impl Deliveries for SqliteStore {
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
-        Box::pin(
+        Box::pin(async move {
+            check_claims(&claims)?;
             self.write("claiming subscriptions of", move |connection| {
                 claim_all(connection, &claims)
-            }),
-        )
+            })
+            .await
+        })
     }
 
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
@@ -101,7 +104,7 @@ fn claim(
     let (generation, clean, checkpoint) = match found()? {
         Some(known) => known,
         None => {
-            insert_new(connection, name, claim.start)?;
+            insert_new(connection, name, claim.start, epoch)?;
             found()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?
         }
     };
@@ -140,7 +143,14 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::Result<()> {
+/// The generation of a new subscription is its first epoch, which no earlier one of its name had:
+/// what that one has published is not taken for what this one publishes.
+fn insert_new(
+    connection: &Connection,
+    name: &str,
+    start: StartAt,
+    epoch: u64,
+) -> rusqlite::Result<()> {
     let low_water = match start {
         StartAt::Now => "SELECT coalesce(max(sequence), 0) FROM kairo_event",
         StartAt::Beginning => "SELECT 0",
@@ -148,9 +158,10 @@ fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::
     let insert = format!(
         "INSERT INTO kairo_subscription \
          (name, generation, epoch, clean, low_water, finished) \
-         VALUES (?1, 1, 0, 1, ({low_water}), x'')"
+         VALUES (?1, ?2, 0, 1, ({low_water}), x'')"
     );
-    connection.prepare_cached(&insert)?.execute([name]).map(drop)
+    let generation = u32::try_from(epoch).unwrap_or(u32::MAX);
+    connection.prepare_cached(&insert)?.execute(params![name, generation]).map(drop)
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {

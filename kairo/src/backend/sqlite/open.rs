@@ -1,7 +1,7 @@
 //! Finding, claiming and opening a database.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
@@ -88,6 +88,11 @@ fn canonical(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         found => return found,
+    }
+    if path.is_symlink() {
+        // The file that a link names must be there for its name to be known.
+        OpenOptions::new().create(true).append(true).open(path)?;
+        return fs::canonicalize(path);
     }
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -122,6 +122,7 @@ impl Run<'_> {
             attempt,
             subscription: Arc::clone(&self.spec.name),
             generation: self.generation,
+            edit: self.job.edit,
             states: Arc::clone(&self.engine.states),
         };
         let scope = Scope::new(context);
@@ -294,8 +295,9 @@ fn poll<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
     context: &mut task::Context<'_>,
 ) -> Poll<Result<Vec<Draft>, RunMiss>> {
-    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context))) {
-        Ok(polled) => polled.map_err(RunMiss::from),
+    // What an error says of itself is the handler's code as well.
+    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context).map_err(RunMiss::from))) {
+        Ok(polled) => polled,
         Err(panic) => {
             let error = format!("the handler panicked: {}", panic_text(&*panic));
             Poll::Ready(Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into()))

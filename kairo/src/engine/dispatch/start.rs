@@ -55,8 +55,9 @@ impl Runner {
         {
             let event = Recorded::new(letter.position, letter.version, letter.replayed());
             let origin = Origin::Letter(letter.id);
-            let failures = letter.failures.clone();
-            return Some(Job::again(Arc::new(event), origin, letter.attempts, failures));
+            let (edit, failures) = (letter.edit(), letter.failures.clone());
+            let job = Job::again(Arc::new(event), origin, letter.attempts, failures);
+            return Some(Job { edit, ..job });
         }
         self.lanes.next()
     }
