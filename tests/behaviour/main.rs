@@ -8,6 +8,7 @@ mod ephemeral;
 mod faults;
 mod handlers;
 mod letters;
+mod names;
 mod newer;
 mod order;
 mod publish;
