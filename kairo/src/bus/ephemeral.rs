@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     collections::HashMap,
-    future,
+    future::poll_fn,
     num::NonZeroU32,
     pin::pin,
     sync::{Arc, PoisonError},
@@ -19,7 +19,7 @@ use crate::{
     engine::{
         Engine,
         dispatch::{
-            Outcome, run_once,
+            Outcome, poll_once, run_on,
             scope::{DEPTH_MAX, root},
             spec::Spec,
         },
@@ -104,8 +104,11 @@ async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Res
         let payload = Payload::Shared { value: event.value, encode: event.encode };
         let delivery = Delivery { payload, context };
         let ended = {
-            let run = pin!(spec.run(&delivery));
-            nested(run_once(run, spec.timeout, &engine.clock)).await?
+            let mut run = pin!(spec.run(&delivery));
+            match poll_fn(|task| Poll::Ready(deeper(|| poll_once(run.as_mut(), task)))).await? {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => Box::pin(nested(run_on(run, spec.timeout, &engine.clock))).await?,
+            }
         };
         let miss = match ended {
             Ok(drafts) if drafts.is_empty() => return Ok(true),
@@ -138,21 +141,27 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Polls a run one level deeper; two handlers that feed each other end in an error here, where
-/// they would otherwise end with the stack.
+/// Polls one level deeper; two handlers that feed each other end in an error here, where they
+/// would otherwise end with the stack.
+fn deeper<T>(poll: impl FnOnce() -> T) -> Result<T> {
+    let depth = DEPTH.get();
+    if DEPTH_MAX <= depth {
+        return Err(Error::Misuse(
+            "ephemeral events are nested more than 64 deep: do two handlers feed each other?",
+        ));
+    }
+    DEPTH.set(depth + 1);
+    let polled = poll();
+    DEPTH.set(depth);
+    Ok(polled)
+}
+
+/// Runs one level deeper.
 async fn nested<F: Future>(run: F) -> Result<F::Output> {
     let mut run = pin!(run);
-    future::poll_fn(|context| {
-        let depth = DEPTH.get();
-        if DEPTH_MAX <= depth {
-            return Poll::Ready(Err(Error::Misuse(
-                "ephemeral events are nested more than 64 deep: do two handlers feed each other?",
-            )));
-        }
-        DEPTH.set(depth + 1);
-        let polled = run.as_mut().poll(context).map(Ok);
-        DEPTH.set(depth);
-        polled
+    poll_fn(|task| match deeper(|| run.as_mut().poll(task)) {
+        Ok(polled) => polled.map(Ok),
+        Err(error) => Poll::Ready(Err(error)),
     })
     .await
 }

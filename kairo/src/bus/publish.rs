@@ -117,7 +117,8 @@ impl<'a, E: Publishable> Publish<'a, E> {
         let draft = self.event.draft()?;
         // The payload is encoded, so the value itself is not held across the commit.
         drop(self.event);
-        publish(shared, draft, self.options).await
+        // In a box of its own, so that an ephemeral event's publish stays small.
+        Box::pin(publish(shared, draft, self.options)).await
     }
 }
 
