@@ -19,18 +19,14 @@ use crate::{
     engine::{
         Engine,
         dispatch::{
-            Outcome, poll_once, run_on,
+            Outcome, RunMiss, poll_once, run_on,
             scope::{DEPTH_MAX, root},
             spec::Spec,
         },
     },
     error::{Error, Result},
     event::record::Draft,
-    handler::{
-        Context,
-        context::States,
-        delivery::{Delivery, Payload},
-    },
+    handler::{Context, context::States, delivery::Delivery},
     retry::Verdict,
     store::{Append, Unit},
 };
@@ -81,28 +77,19 @@ impl Ephemerals {
 }
 
 /// Hands an ephemeral event to its handlers, in the order of their names.
+///
+/// What most deliveries need stands in one function, because a future that another one awaits is
+/// copied into it; what few need is in boxes of its own.
 pub(super) async fn publish(shared: &Arc<Shared>, event: InMemory<'_>) -> Result<Published> {
+    let engine = &*shared.engine;
     let handlers = {
         let ephemerals = shared.ephemerals.read().unwrap_or_else(PoisonError::into_inner);
         ephemerals.by_name.get(event.name).cloned()
     };
     let mut handled = Handled::default();
     for handler in handlers.iter().flat_map(|handlers| &**handlers) {
-        if !deliver(&shared.engine, handler, event).await? {
-            handled.outcomes.push((Arc::clone(&handler.spec.name), Outcome::Dropped));
-        }
-    }
-    Ok(Published::ephemeral(Arc::clone(shared), handled))
-}
-
-/// Runs one handler until it is done or its short retries are used up; whether it is done.
-async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Result<bool> {
-    let spec = &handler.spec;
-    let mut again: Option<Context> = None;
-    loop {
-        let context = again.as_ref().unwrap_or(&handler.first);
-        let payload = Payload::Shared { value: event.value, encode: event.encode };
-        let delivery = Delivery { payload, context };
+        let Handler { spec, first } = &**handler;
+        let delivery = Delivery { payload: event.payload(), context: first };
         let ended = {
             let mut run = pin!(spec.run(&delivery));
             match poll_fn(|task| Poll::Ready(deeper(|| poll_once(run.as_mut(), task)))).await? {
@@ -110,13 +97,34 @@ async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Res
                 Poll::Pending => Box::pin(nested(run_on(run, spec.timeout, &engine.clock))).await?,
             }
         };
+        let is_done = match ended {
+            Ok(drafts) if drafts.is_empty() => true,
+            ended => Box::pin(go_on(engine, handler, event, ended)).await?,
+        };
+        if !is_done {
+            handled.outcomes.push((Arc::clone(&spec.name), Outcome::Dropped));
+        }
+    }
+    Ok(Published::ephemeral(Arc::clone(shared), handled))
+}
+
+/// Publishes what a handler's first attempt returned, or tries again until its short retries are
+/// used up; whether it is done.
+async fn go_on(
+    engine: &Engine,
+    handler: &Handler,
+    event: InMemory<'_>,
+    mut ended: Result<Vec<Draft>, RunMiss>,
+) -> Result<bool> {
+    let Handler { spec, first } = handler;
+    let mut context = first.clone();
+    loop {
         let miss = match ended {
-            Ok(drafts) if drafts.is_empty() => return Ok(true),
             Ok(drafts) => return append(engine, drafts).await.map(|()| true),
             Err(miss) => miss,
         };
         match miss.verdict(&spec.retry, context.attempt, engine.clock.draw()) {
-            Verdict::RetryInPlace(pause) => Box::pin(engine.clock.sleep(pause)).await,
+            Verdict::RetryInPlace(pause) => engine.clock.sleep(pause).await,
             // There is no disk for a longer pause to survive on.
             Verdict::RetryAfter(_) | Verdict::Hopeless | Verdict::Exhausted => {
                 tracing::error!(subscription = %spec.name, event = event.name, error = %miss,
@@ -124,13 +132,18 @@ async fn deliver(engine: &Engine, handler: &Handler, event: InMemory<'_>) -> Res
                 return Ok(false);
             }
         }
-        let attempt = context.attempt.saturating_add(1);
-        again = Some(Context { attempt, ..handler.first.clone() });
+        context.attempt = context.attempt.saturating_add(1);
+        let delivery = Delivery { payload: event.payload(), context: &context };
+        let run = pin!(spec.run(&delivery));
+        ended = nested(run_on(run, spec.timeout, &engine.clock)).await?;
     }
 }
 
 /// Appends what an ephemeral event's handler returned.
 async fn append(engine: &Engine, drafts: Vec<Draft>) -> Result {
+    if drafts.is_empty() {
+        return Ok(());
+    }
     let events = drafts.into_iter().map(|draft| root(draft, &engine.clock).map(Append::one));
     engine.backend.commit(Unit::of_appends(events.collect::<Result<_>>()?)).await?;
     Ok(())

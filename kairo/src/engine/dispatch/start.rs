@@ -41,6 +41,7 @@ impl Runner {
         let concurrency = self.spec.concurrency.get();
         while self.running.len() < self.circuit.allowed(concurrency, now)
             && self.unsettled < UNSETTLED_MAX
+            && !self.is_enough_to_record()
             && let Some(job) = self.next_job(now)
         {
             self.unsettled += 1;
