@@ -1,6 +1,8 @@
 //! Tests of the whole library, as its users see it. This crate is also a library that an
 //! application links: it has an event and a handler of its own.
 
+pub mod support;
+
 use kairo::prelude::*;
 
 kairo::export!();

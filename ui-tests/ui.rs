@@ -1,6 +1,9 @@
 //! Every mistake gets the message that is recorded beside it, and everything right compiles.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// A message that says what is wrong must also say what to do; one of these words does.
 const FIXES: &[&str] =
@@ -52,12 +55,16 @@ fn what_is_right_compiles_under_the_strictest_lints() {
 }
 
 fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
-    let folders = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files: Vec<PathBuf> = folders
-        .flat_map(|folder| fs::read_dir(folder).unwrap())
-        .map(|entry| entry.unwrap().path())
+    let files: Vec<PathBuf> = entries(folder.as_ref())
+        .iter()
+        .flat_map(|folder| entries(folder))
         .filter(|path| path.extension().is_some_and(|found| found == extension))
         .collect();
     assert!(!files.is_empty());
     files
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder exists");
+    entries.map(|entry| entry.expect("its entries are readable").path()).collect()
 }

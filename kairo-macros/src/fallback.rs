@@ -16,11 +16,11 @@ const HELPERS: &[&str] = &["handler", "on_dead_letter", "key", "other", "event"]
 pub(crate) fn run(
     attribute: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
-    expand: fn(&mut Mistakes, TokenStream, TokenStream) -> Option<TokenStream>,
+    expand: fn(&mut Mistakes, TokenStream, &TokenStream) -> Option<TokenStream>,
 ) -> proc_macro::TokenStream {
     let mut mistakes = Mistakes::default();
     let item = TokenStream::from(item);
-    let output = expand(&mut mistakes, attribute.into(), item.clone());
+    let output = expand(&mut mistakes, attribute.into(), &item);
     let output = output.unwrap_or_else(|| strip(item));
     let errors = mistakes.into_tokens();
     quote!(#output #errors).into()

@@ -1,4 +1,8 @@
 //! The attribute macros of `kairo`; use them through that crate.
+//!
+//! Each macro is a pipeline: `parse` reads what was written and keeps its spans, `model` knows the
+//! rules and words the messages, `expand` writes code and cannot fail. All mistakes of an item are
+//! reported at once, and the item itself is emitted even then, so that editors keep working.
 
 mod args;
 mod classify;
@@ -14,49 +18,265 @@ mod tokens;
 
 use proc_macro::TokenStream;
 
-/// Makes a struct an event, which is known everywhere by its stable name.
+/// Makes a struct or an enum an event, known everywhere by its stable, dotted name.
+///
+/// The type gets `Clone`, `Debug`, `Serialize` and `Deserialize`, each unless a `#[derive(..)]`
+/// **below** this attribute has it already. (A derive above it runs first and cannot be seen, so
+/// rustc would report two implementations.) It registers itself from every linked crate.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[event("user.created")]
+/// struct UserCreated {
+///     #[key]
+///     user_id: u64,
+///     name: String,
+/// }
+///
+/// let user = UserCreated { user_id: 7, name: "Ada".into() };
+/// assert_eq!(user.stream().as_deref(), Some("user-7"));
+/// ```
+///
+/// # Options
+/// - `#[key]` on a field: it names the event's stream, behind the first segment of the event's
+///   name. Events of one stream are ordered; one without a stream has no order.
+/// - `stream = "user-{user_id}"`: names the stream by a template over the fields.
+/// - `version = 2, from(UserCreatedV1)`: payloads of version 1 are read through
+///   `impl Upcast<UserCreatedV1> for UserCreated`. The chain of versions is checked.
+/// - `validate`: payloads are checked by `impl Validate` when they are published or received.
+/// - `ephemeral`: the event lives in memory only, and is handled inside `publish`.
+/// - `local`: lets another type of the same crate have the same name, in tests for example;
+///   without it that is a compile error.
+/// - `crate = path`: where the library is, for those who re-export it.
 #[proc_macro_attribute]
 pub fn event(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, event::attribute)
 }
 
-/// `#[event]` as a derive, for a type that has its derives already.
+/// `#[event]` as a derive, for a type that has its other derives already.
+///
+/// The options are those of the attribute, in `#[kairo(..)]`; the name is `event = ".."`.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, Event)]
+/// #[kairo(event = "user.created")]
+/// struct UserCreated {
+///     #[key]
+///     user_id: u64,
+/// }
+/// assert_eq!(UserCreated::NAME, "user.created");
+/// ```
 #[proc_macro_derive(Event, attributes(kairo, key))]
 pub fn derive_event(item: TokenStream) -> TokenStream {
     fallback::run_derive(item, event::derive)
 }
 
 /// Makes a struct or an enum storable, so that it can be a field of an event.
+///
+/// It gets `Clone`, `Debug`, `Serialize` and `Deserialize`, each unless a derive below this
+/// attribute has it already; the crate needs no serde of its own.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[data]
+/// enum Tier {
+///     Free,
+///     Pro { seats: u32 },
+/// }
+///
+/// #[event("user.upgraded")]
+/// struct UserUpgraded {
+///     tier: Tier,
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn data(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, payload::expand)
 }
 
-/// Makes an enum a typed event enum.
+/// Makes an enum a typed event enum: one of several events, decoded by name.
+///
+/// Each variant holds an event. The enum implements `EventSet`, and `From` each of its members;
+/// handled without a pattern, it listens to all of them. `#[other] Other(AnyEvent)` makes it open
+/// to events of other names. A pattern, as in `#[events("user.*")]`, must match every member.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[event("user.created")]
+/// struct UserCreated { user_id: u64 }
+///
+/// #[event("user.deleted")]
+/// struct UserDeleted { user_id: u64 }
+///
+/// #[events]
+/// enum UserEvent {
+///     Created(UserCreated),
+///     Deleted(UserDeleted),
+/// }
+///
+/// #[handler]
+/// async fn count(event: &UserEvent) {}
+///
+/// assert_eq!(UserEvent::NAMES, ["user.created", "user.deleted"]);
+/// ```
+///
+/// # Inline events
+/// With a prefix, the variants' fields are the payloads, and each variant defines an event of its
+/// own: `Placed` below is `order.placed`. Its type is a struct beside the enum with the same
+/// fields and visibility, named after the enum (without a trailing `Event` or `Events`) and the
+/// variant: `OrderPlaced`. That struct is what is published, or handled alone; the enum stays as
+/// it was written. `#[key]` and `#[serde(..)]` work on the fields, and `#[event(..)]` in front of
+/// a variant takes the options of that attribute, among them another name.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[events(prefix = "order")]
+/// enum OrderEvent {
+///     Placed { #[key] order_id: u64, total: u64 },
+///     PaymentFailed { #[key] order_id: u64, reason: String },
+/// }
+///
+/// #[handler(event = "order.placed")]
+/// async fn confirm(order: &OrderPlaced) {}
+///
+/// assert_eq!(OrderEvent::NAMES, ["order.placed", "order.payment-failed"]);
+/// let placed = OrderPlaced { order_id: 1, total: 5 };
+/// assert!(matches!(OrderEvent::from(placed), OrderEvent::Placed { total: 5, .. }));
+/// ```
 #[proc_macro_attribute]
 pub fn events(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, events::attribute)
 }
 
-/// Makes an `async fn` react to events.
+/// Makes an `async fn` react to events. The function stays as it is and can be called in a test.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[event("order.payment-failed")]
+/// struct PaymentFailed { order_id: u64 }
+///
+/// struct Gateway;
+///
+/// #[handler(
+///     event = "order.payment-failed",
+///     retry(max = 5, backoff = "2s", exponential, jitter),
+///     timeout = "30s"
+/// )]
+/// async fn recover(event: Envelope<PaymentFailed>, gateway: State<Gateway>) -> Result<(), Failure> {
+///     Ok(())
+/// }
+///
+/// #[handler(pattern = "order.**")]
+/// async fn track(event: &AnyEvent) {}
+/// ```
+///
+/// # Arguments
+/// The first is the event: `T`, `&T`, `Envelope<T>` or `&Envelope<T>`, where `T` is an event or a
+/// typed event enum, or `AnyEvent`. Every further one is taken from the run by `FromContext`, such
+/// as `State<T>`, `Attempt`, `Context`, or a type of your own, by value or by reference.
+///
+/// # What it returns
+/// `()`, an event, an `Option` or `Vec` of events, or a `Result` of one of these. Returned events
+/// are published with the handled one as their cause. A type alias of a `Result` must have a name
+/// that ends in `Result`.
+///
+/// # What it listens to
+/// Without any of these, to what its argument is: one event, or the members of an enum.
+/// - `event = "user.created"`: a cross-reference that is checked against the argument.
+/// - `pattern = "user.*"`: `*` is one segment and `**`, at the end, any number of them.
+/// - `regex = ".."`: a regular expression over whole names.
+///
+/// # Options
+/// - `name = ".."`: the durable name of the subscription; the function's path unless given.
+/// - `renamed_from = ".."`: the name that it had before, so that it keeps its place.
+/// - `start = "now" | "beginning"`: where a new subscription begins; at the log's end unless given.
+/// - `retry(max = 5, backoff = "2s", exponential, jitter, pause_max = "1m")`: how a failure is
+///   retried; 5 retries are 6 attempts. Durations are a whole number and `ms`, `s`, `m` or `h`.
+/// - `timeout = "30s"`: how long an attempt may take.
+/// - `concurrency = 8`: how many events of different keys run side by side.
+/// - `unordered`: events of one key may overtake each other.
+/// - `dead_letter = false`: a dead event is dropped instead of kept.
+/// - `on_dead = "hold-key" | "release-key"`: whether later events of the key wait for a dead one.
+/// - `filter = path`: a `fn(&T) -> bool` or `fn(&AnyEvent) -> bool`; what it refuses is handled.
+/// - `ephemeral`: for ephemeral events, which it need not say about those that are so by type.
+/// - `crate = path`: where the library is, for those who re-export it.
 #[proc_macro_attribute]
 pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, handler::function)
 }
 
-/// Makes an `async fn` react to events that died.
+/// Makes an `async fn` react to dead letters, which are the event `kairo.dead-letter.created`.
+///
+/// What it fails at becomes no dead letter again. The options are those of `#[handler]`, without
+/// the ones that say what it listens to or what becomes of dead events.
+///
+/// ```
+/// use kairo::{delivery::DeadLetter, prelude::*};
+///
+/// #[on_dead_letter]
+/// async fn alert(letter: &DeadLetter) {
+///     eprintln!("{} failed: {}", letter.subscription, letter.error());
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn on_dead_letter(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, handler::on_dead_letter)
 }
 
 /// Makes the marked methods of a service react to events.
+///
+/// The methods take `&self` and carry `#[handler]` or `#[on_dead_letter]`; the value is given to
+/// the builder with `.handlers(value)`.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[event("user.created")]
+/// struct UserCreated { name: String }
+///
+/// struct Notifications { greeting: String }
+///
+/// #[handlers]
+/// impl Notifications {
+///     #[handler(event = "user.created")]
+///     async fn welcome(&self, user: &UserCreated) {
+///         println!("{} {}!", self.greeting, user.name);
+///     }
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn handlers(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, handler::service)
 }
 
 /// Says of an error type which of its values trying again can help.
+///
+/// `#[permanent]` and `#[retryable]` stand on variants, or on the type as the default of the
+/// others; without any, an error is retryable. The class is found wherever the error appears in
+/// the chain of causes of what a handler fails with.
+///
+/// ```
+/// use kairo::{Classify, Failure, handler::Class};
+///
+/// #[derive(Debug, thiserror::Error, Classify)]
+/// enum MailError {
+///     #[error("no such address: {0}")]
+///     #[permanent]
+///     NoSuchAddress(String),
+///     #[error("the server is busy")]
+///     Busy,
+/// }
+///
+/// assert_eq!(Failure::from(MailError::NoSuchAddress("?".into())).class(), Class::Permanent);
+/// assert_eq!(Failure::from(MailError::Busy).class(), Class::Retryable);
+/// ```
 #[proc_macro_derive(Classify, attributes(permanent, retryable))]
 pub fn derive_classify(item: TokenStream) -> TokenStream {
     fallback::run_derive(item, classify::derive)

@@ -16,14 +16,14 @@ use crate::{
 pub(crate) fn expand(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<TokenStream> {
     let args = Args::parse(mistakes, "`#[data]`", &["crate"], attribute);
     let library = paths::library(args.path(mistakes, "crate", "::kairo"));
     let item = match syn::parse2::<DeriveInput>(item.clone()) {
         Ok(item) => item,
         Err(error) => {
-            mistakes.push(event::parse::misplaced("data", item, Some(error)));
+            mistakes.push(event::parse::misplaced("data", item.clone(), Some(error)));
             return None;
         }
     };

@@ -6,7 +6,7 @@ mod runner;
 use std::path::Path;
 
 use kairo::{
-    __private::{Delivery, HandlerEntry, HandlerFuture, Location, Receive, here, inventory, run},
+    __private::{Delivery, HandlerEntry, HandlerFuture, Receive, inventory, run},
     Kairo, backend,
     clock::Clock,
     prelude::*,
@@ -19,8 +19,6 @@ use tokio::runtime::{self, Runtime};
 struct Tick {
     number: u64,
 }
-
-const HERE: Location = here(module_path!());
 
 /// What all handlers do. They are entries of their own, as `#[handler]` makes them; a function of
 /// its own for each would change only how long this takes to compile.
@@ -36,9 +34,9 @@ macro_rules! units {
     ($a:tt $b:tt: $($c:tt)*) => {
         $(inventory::submit! {
             HandlerEntry::new(
+                module_path!(),
                 concat!("start_up::handler_", $a, $b, $c),
                 concat!("handler_", $a, $b, $c),
-                HERE,
                 <Tick as Receive>::INTAKE,
                 call,
             )

@@ -1,8 +1,9 @@
 //! Kairo: the event backbone of a Rust service.
 //!
-//! A struct with [`event`] on it is a durable event, a function with [`handler`] on it reacts to
-//! it, and [`Kairo`] runs the two: everything that is published is in the store before `publish`
-//! returns, and every subscription sees it, however often the process is killed.
+//! A struct with [`#[event]`](macro@event) on it is a durable event, a function with
+//! [`#[handler]`](macro@handler) on it reacts to it, and [`Kairo`] runs the two: everything that is
+//! published is in the store before `publish` returns, and every subscription sees it, however
+//! often the process is killed.
 #![doc = ""]
 #![doc = "```no_run"]
 #![doc = include_str!("../../examples/examples/hello.rs")]

@@ -1,4 +1,5 @@
 //! Names, patterns, positions and letters against arbitrary input.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use kairo::{
     EventName, Position, StreamName,

@@ -25,8 +25,7 @@ const BACK_ENDS: &[&str] = &["memory", "sqlite", "postgres", "redis", "nats"];
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("error", "store::Version", "a conflict names the versions that disagree"),
     ("event", "store::Position", "an event in its place knows the place"),
-    ("conformance", "testing::faults::FaultyStore", "a law is about callers whose calls fail"),
-    ("conformance", "testing::faults::When", "a law is about callers whose calls fail"),
+    ("conformance", "testing::faults", "the laws hold for a store that fails, too"),
 ];
 
 /// Where a room stands, from the top.

@@ -100,8 +100,11 @@ fn stream(model: &Model) -> Option<TokenStream> {
 fn entry(model: &Model) -> TokenStream {
     let ident = &model.ident;
     let type_name = ident.to_string();
-    let here = quote_spanned!(ident.span()=> __k::here(::core::module_path!()));
-    quote!(__k::inventory::submit! { __k::event_entry::<#ident>(#type_name, #here) })
+    // At the type's name, which is where the entry then says that it stands.
+    let entry = quote_spanned! {ident.span()=>
+        __k::event_entry::<#ident>(::core::module_path!(), #type_name)
+    };
+    quote!(__k::inventory::submit! { #entry })
 }
 
 /// The version before this one must be the same event, one version older.

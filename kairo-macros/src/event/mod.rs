@@ -13,7 +13,7 @@ use crate::mistakes::Mistakes;
 pub(crate) fn attribute(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<TokenStream> {
     let input = parse::attribute(mistakes, attribute, item)?;
     let model = model::check(mistakes, &input);

@@ -10,6 +10,7 @@ use super::{
 use crate::{mistakes::Mistakes, names, paths, payload};
 
 /// An event without mistakes, or the best guess at one.
+#[allow(clippy::struct_excessive_bools, reason = "each is a word of the attribute, or not")]
 pub(crate) struct Model {
     pub(crate) library: Path,
     pub(crate) ident: Ident,
@@ -151,12 +152,9 @@ fn check_from(
              `version = 2`",
         );
     }
-    match syn::parse2::<Type>(tokens) {
-        Ok(ty) => Some(ty),
-        Err(_) => {
-            let message = format!("`from` takes one type: write `from({example})`");
-            mistakes.at(span, message);
-            None
-        }
+    let old = syn::parse2::<Type>(tokens).ok();
+    if old.is_none() {
+        mistakes.at(span, format!("`from` takes one type: write `from({example})`"));
     }
+    old
 }

@@ -25,13 +25,13 @@ pub(crate) struct Input {
 pub(crate) fn attribute(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<Input> {
     let args = Args::parse(mistakes, "`#[event]`", KEYS, attribute);
     let item = match syn::parse2::<DeriveInput>(item.clone()) {
         Ok(item) if !matches!(item.data, Data::Union(_)) => item,
         result => {
-            mistakes.push(misplaced("event", item, result.err()));
+            mistakes.push(misplaced("event", item.clone(), result.err()));
             return None;
         }
     };

@@ -14,7 +14,7 @@ pub(crate) enum Part {
     /// The same for every event of the type.
     Text(String),
     /// Taken from a field, which is used at `span`.
-    Field { member: Member, ty: Type, span: Span },
+    Field { member: Member, ty: Box<Type>, span: Span },
 }
 
 /// The parts of the stream's name; empty where the event names none.
@@ -50,7 +50,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input, name: &str) -> Vec<P
             let field = fields(input).into_iter().nth(*index);
             let part = field.map(|(member, ty)| {
                 let span = crate::tokens::span(&ty);
-                Part::Field { member, ty, span }
+                Part::Field { member, ty: Box::new(ty), span }
             });
             [Part::Text(format!("{first}-"))].into_iter().chain(part).collect()
         }
@@ -88,7 +88,7 @@ fn from_template(mistakes: &mut Mistakes, input: &Input, template: &LitStr) -> V
             return vec![];
         }
     };
-    let fixed: usize = pieces.iter().map(|piece| piece.text_len()).sum();
+    let fixed: usize = pieces.iter().map(Piece::text_len).sum();
     if STREAM_NAME_MAX < fixed {
         wrong(format!("this stream's name has {fixed} bytes: use at most {STREAM_NAME_MAX}"));
     }
@@ -107,7 +107,7 @@ fn from_template(mistakes: &mut Mistakes, input: &Input, template: &LitStr) -> V
                 match found {
                     Some((member, ty)) => parts.push(Part::Field {
                         member: member.clone(),
-                        ty: ty.clone(),
+                        ty: Box::new(ty.clone()),
                         span: template.span(),
                     }),
                     None => wrong(unknown_field(&input.item.ident, &name, &fields)),

@@ -65,10 +65,11 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
             }
         }
     });
-    let rest = match &model.other {
-        Some(other) => quote!(__k::Ok(Self::#other(__k::Clone::clone(#event)))),
-        None => quote!(__k::Err(__k::not_a_member::<Self>(#event))),
-    };
+    let unknown = quote!(__k::Err(__k::not_a_member::<Self>(#event)));
+    let rest = model
+        .other
+        .as_ref()
+        .map_or(unknown, |other| quote!(__k::Ok(Self::#other(__k::Clone::clone(#event)))));
     quote! {
         #[automatically_derived]
         impl __k::EventSet for #ident {

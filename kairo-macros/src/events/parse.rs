@@ -30,10 +30,10 @@ pub(crate) struct Variant {
 pub(crate) fn attribute(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<Input> {
     let args = Args::parse(mistakes, "`#[events]`", &["prefix", "crate"], attribute);
-    let mut item = match syn::parse2::<ItemEnum>(item) {
+    let mut item = match syn::parse2::<ItemEnum>(item.clone()) {
         Ok(item) => item,
         Err(error) => {
             let message = "`#[events]` goes on an enum with one variant for each event: use an \

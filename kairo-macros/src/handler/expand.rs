@@ -13,12 +13,13 @@ use crate::tokens::{Borrowed, local, show, span, without_self};
 
 /// A function and its registration.
 pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
-    let library = &model.library;
+    let Model { library, conditions, .. } = model;
     let registration = registration(model);
-    // A handler is asynchronous by contract, whether it awaits anything or not.
     quote! {
+        // A handler is async whether or not it has anything to wait for.
         #[allow(clippy::unused_async)]
         #item
+        #(#conditions)*
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
             use #library::__private as __k;
@@ -30,15 +31,17 @@ pub(crate) fn function(item: &TokenStream, model: &Model) -> TokenStream {
 /// An `impl` block and the registrations of its handlers.
 pub(crate) fn service(block: &Block, models: &[Model]) -> TokenStream {
     let Block { item, library, .. } = block;
-    let registrations = models.iter().map(|model| without_self(registration(model), &item.self_ty));
-    // A handler is asynchronous by contract, whether it awaits anything or not.
+    let registrations = models.iter().map(|model| {
+        let registration = without_self(registration(model), &item.self_ty);
+        let conditions = &model.conditions;
+        quote!(#(#conditions)* const _: () = { #registration };)
+    });
     quote! {
-        #[allow(clippy::unused_async)]
         #item
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
         const _: () = {
             use #library::__private as __k;
-            #(const _: () = { #registrations };)*
+            #(#registrations)*
         };
     }
 }
@@ -116,7 +119,7 @@ fn intake(model: &Model) -> TokenStream {
 fn wrapper(model: &Model) -> TokenStream {
     let delivery = local("delivery");
     let future = local("future");
-    let event = local("event");
+    let (event, error) = (local("event"), local("error"));
     let receive = receive(model);
     let extract = model.extractors.iter().enumerate().map(|(index, extractor)| {
         let (argument, ty) = (local(&format!("argument_{index}")), &extractor.ty);
@@ -137,7 +140,11 @@ fn wrapper(model: &Model) -> TokenStream {
     quote! {
         fn call<'a>(#delivery: &'a __k::Delivery<'a>) -> __k::HandlerFuture<'a> {
             let #future = async move {
-                let #event = #receive?;
+                // Spelled out, because `?` costs the compiler more.
+                let #event = match #receive {
+                    __k::Ok(#event) => #event,
+                    __k::Err(#error) => return __k::Err(#error),
+                };
                 #service
                 #(#extract)*
                 #outcome
@@ -216,12 +223,16 @@ fn entry(model: &Model) -> TokenStream {
         None => format!("::{name}"),
     };
     let path = quote!(::core::concat!(::core::module_path!(), #path));
-    let here = quote_spanned!(function.span()=> __k::here(::core::module_path!()));
-    let intake = intake(model);
-    let base = quote!(__k::HandlerEntry::new(#path, #name, #here, #intake, call));
+    // At the function's name, which is where the entry then says that it stands.
+    let mut intake = intake(model);
+    if let Some(listen) = listen(&options.listen) {
+        intake.extend(quote!(.listening(#listen)));
+    }
+    let base = quote_spanned! {function.span()=>
+        __k::HandlerEntry::new(::core::module_path!(), #path, #name, #intake, call)
+    };
     let fields = [
         options.name.as_ref().map(|name| quote!(name: #name,)),
-        listen(&options.listen).map(|listen| quote!(listen: #listen,)),
         options.ephemeral.map(|_| quote!(ephemeral: true,)),
         (model.kind == Kind::OnDeadLetter).then(|| quote!(on_dead_letter: true,)),
         options.expand().map(|options| quote!(options: #options,)),

@@ -13,7 +13,7 @@ use crate::mistakes::Mistakes;
 pub(crate) fn function(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<TokenStream> {
     expand_function(mistakes, parse::Kind::Handler, attribute, item)
 }
@@ -22,7 +22,7 @@ pub(crate) fn function(
 pub(crate) fn on_dead_letter(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<TokenStream> {
     expand_function(mistakes, parse::Kind::OnDeadLetter, attribute, item)
 }
@@ -31,18 +31,18 @@ fn expand_function(
     mistakes: &mut Mistakes,
     kind: parse::Kind,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<TokenStream> {
-    let input = parse::function(mistakes, kind, attribute, item.clone())?;
+    let input = parse::function(mistakes, kind, attribute, item)?;
     let model = model::check(mistakes, &input, None)?;
-    Some(expand::function(&item, &model))
+    Some(expand::function(item, &model))
 }
 
 /// Expands `#[handlers]` on an `impl` block.
 pub(crate) fn service(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<TokenStream> {
     let block = parse::service(mistakes, attribute, item)?;
     let service = &block.item.self_ty;

@@ -1,7 +1,10 @@
 //! The rules of a handler.
 
 use proc_macro2::{Ident, Span};
-use syn::{FnArg, GenericParam, PatType, Path, ReceiverKind, ReturnType, Safety, Signature, Type};
+use syn::{
+    Attribute, FnArg, GenericParam, PatType, Path, ReceiverKind, ReturnType, Safety, Signature,
+    Type,
+};
 
 use super::{
     options::{self, Listen, Options},
@@ -17,6 +20,7 @@ use crate::{
 pub(crate) struct Model {
     pub(crate) kind: Kind,
     pub(crate) library: Path,
+    pub(crate) conditions: Vec<Attribute>,
     pub(crate) function: Ident,
     /// The type whose method it is.
     pub(crate) service: Option<Type>,
@@ -79,6 +83,7 @@ pub(crate) fn check(
     sound.then(|| Model {
         kind: input.kind,
         library: input.library.clone(),
+        conditions: input.conditions.clone(),
         function: signature.ident.clone(),
         service: service.cloned(),
         event,

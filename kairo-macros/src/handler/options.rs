@@ -247,10 +247,10 @@ impl Options {
 
 impl Retry {
     fn expand(&self) -> TokenStream {
-        let mut policy = match self.max {
-            Some(max) => quote!(__k::RetryPolicy::new(#max)),
-            None => quote!(__k::RetryPolicy::DEFAULT),
-        };
+        let mut policy = self.max.map_or_else(
+            || quote!(__k::RetryPolicy::DEFAULT),
+            |max| quote!(__k::RetryPolicy::new(#max)),
+        );
         if let Some(backoff) = self.backoff {
             let backoff = expand_duration(backoff);
             policy.extend(quote!(.backoff(#backoff)));

@@ -1,7 +1,7 @@
 //! Reads a handler's attribute, and the function or `impl` block that it stands on.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, ImplItem, ItemFn, ItemImpl, Meta, Path, Signature};
+use syn::{Attribute, ImplItem, ItemFn, ItemImpl, Meta, Path, Signature, parse_quote};
 
 use crate::{
     args::Args,
@@ -73,6 +73,8 @@ pub(crate) struct Input {
     pub(crate) args: Args,
     pub(crate) signature: Signature,
     pub(crate) library: Path,
+    /// `#[cfg(..)]` of the function, under which alone it can be registered.
+    pub(crate) conditions: Vec<Attribute>,
     /// Whether its attribute has mistakes already.
     pub(crate) broken: bool,
 }
@@ -89,15 +91,15 @@ pub(crate) fn function(
     mistakes: &mut Mistakes,
     kind: Kind,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<Input> {
     let before = mistakes.count();
     let args = kind.args(mistakes, attribute);
     let broken = before < mistakes.count();
-    let signature = match syn::parse2::<ItemFn>(item.clone()) {
-        Ok(item) => item.sig,
+    let (signature, conditions) = match syn::parse2::<ItemFn>(item.clone()) {
+        Ok(item) => (item.sig, conditions(&item.attrs)),
         Err(error) => {
-            mistakes.push(misplaced(item, error, kind.attribute(), "an `async fn`"));
+            mistakes.push(misplaced(item.clone(), error, kind.attribute(), "an `async fn`"));
             return None;
         }
     };
@@ -110,7 +112,7 @@ pub(crate) fn function(
         return None;
     }
     let library = paths::library(args.path(mistakes, "crate", "::kairo"));
-    Some(Input { kind, args, signature, library, broken })
+    Some(Input { kind, args, signature, library, conditions, broken })
 }
 
 /// A syntax error, or an item of another kind.
@@ -126,7 +128,7 @@ fn misplaced(item: TokenStream, error: syn::Error, attribute: &str, place: &str)
 pub(crate) fn service(
     mistakes: &mut Mistakes,
     attribute: TokenStream,
-    item: TokenStream,
+    item: &TokenStream,
 ) -> Option<Block> {
     let args = Args::parse(mistakes, "`#[handlers]`", &["crate"], attribute);
     if let Some(lead) = &args.lead {
@@ -136,14 +138,14 @@ pub(crate) fn service(
     let mut item = match syn::parse2::<ItemImpl>(item.clone()) {
         Ok(item) => item,
         Err(error) => {
-            mistakes.push(misplaced(item, error, "handlers", "an `impl` block"));
+            mistakes.push(misplaced(item.clone(), error, "handlers", "an `impl` block"));
             return None;
         }
     };
     let before = mistakes.count();
     check_block(mistakes, &item);
     let broken = before < mistakes.count();
-    let mut methods = vec![];
+    let mut methods: Vec<Input> = vec![];
     for item in &mut item.items {
         let ImplItem::Fn(function) = item else { continue };
         for (kind, attribute) in take(&mut function.attrs) {
@@ -151,7 +153,10 @@ pub(crate) fn service(
             let args = kind.args(mistakes, tokens(&attribute));
             let broken = before < mistakes.count();
             let (signature, library) = (function.sig.clone(), library.clone());
-            methods.push(Input { kind, args, signature, library, broken });
+            let conditions = conditions(&function.attrs);
+            methods.push(Input { kind, args, signature, library, conditions, broken });
+            // A handler is async whether or not it has anything to wait for.
+            function.attrs.push(parse_quote!(#[allow(clippy::unused_async)]));
         }
     }
     if methods.is_empty() && mistakes.none() {
@@ -160,7 +165,9 @@ pub(crate) fn service(
     }
     if broken {
         // Without a service there is nothing that the methods could be registered for.
-        methods.iter_mut().for_each(|method: &mut Input| method.broken = true);
+        for method in &mut methods {
+            method.broken = true;
+        }
     }
     Some(Block { library, item, methods })
 }
@@ -198,6 +205,10 @@ fn take(attributes: &mut Vec<Attribute>) -> Vec<(Kind, Attribute)> {
         .extract_if(.., |attribute| kind(attribute).is_some())
         .filter_map(|attribute| Some((kind(&attribute)?, attribute)))
         .collect()
+}
+
+fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
 }
 
 fn tokens(attribute: &Attribute) -> TokenStream {

@@ -13,6 +13,11 @@ use crate::{
 /// At compile time, when it is not.
 #[track_caller]
 pub const fn check_event_name(handler: &str, written: &str, argument: &str, intake: Intake) {
+    if let Listen::Event(actual) = intake.listen
+        && same(actual, written)
+    {
+        return;
+    }
     let names = intake.members;
     if intake.open || contains(names, written) {
         return;

@@ -27,7 +27,7 @@ pub use crate::{
         key::{Key, stream_of},
     },
     handler::{
-        Class, Classify, Failure, FromContext, Location, Need, State,
+        Class, Classify, Failure, FromContext, Need, State,
         delivery::{
             Delivery, EventRef, HandlerFuture, HandlerOutput, HandlerResult, Outcome, RunError, run,
         },
@@ -41,10 +41,3 @@ pub use crate::{
     retry::RetryPolicy,
 };
 pub use ::{inventory, serde, serde_json};
-
-/// The place of the caller.
-#[must_use]
-#[track_caller]
-pub const fn here(module: &'static str) -> Location {
-    Location::here(module)
-}

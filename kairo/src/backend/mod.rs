@@ -1,4 +1,23 @@
 //! The stores: one URL scheme each, all under the same contract.
+//!
+//! # The SQLite file
+//!
+//! Any SQLite tool can read a store's file, also while it is open; only its owner should write to
+//! it. Times are microseconds since 1970 in UTC, ids are blobs of 16 bytes, and payloads are text
+//! where they are UTF-8, so that SQLite's JSON functions work on them.
+//!
+//! | table or view | what it holds |
+//! |---|---|
+//! | `kairo_log` | the log for people: `sequence`, `name`, `stream`, `version`, `schema`, `time` (ISO 8601), `id`, `correlation`, `causation` (as text), `depth`, `metadata`, `payload` |
+//! | `kairo_event` | the log itself; `derived` is 1 where the id follows from the cause |
+//! | `kairo_subscription` | a row for each subscription: all up to `low_water` is finished or parked |
+//! | `kairo_parked` | events that wait: for a retry when `due`, `behind` another of their key, for a `newer` binary, or for running `alone` |
+//! | `kairo_dead_letter` | events that handlers could not process; `due` is set while one is reprocessed |
+//! | `kairo_timetable` | events that are not due yet |
+//!
+//! ```sql
+//! SELECT time, payload ->> 'email' FROM kairo_log WHERE name = 'user.created';
+//! ```
 
 mod memory;
 mod plan;
@@ -39,7 +58,8 @@ const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "redis
 /// - `sqlite://shop.db` is a file beside the process, `sqlite:///var/lib/shop.db` one with an
 ///   absolute path; `sqlite:shop.db` is the same as the first. The path is taken as it is
 ///   written, up to the first `?`. `?synchronous=full` (the default) makes each commit survive a
-///   loss of power, `?synchronous=normal` only the end of the process.
+///   loss of power, `?synchronous=normal` only the end of the process. One process at a time owns
+///   the file, by a lock on a file `..-lock` beside it.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a URL that is malformed or has an unknown scheme or option;

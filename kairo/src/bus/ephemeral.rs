@@ -12,23 +12,22 @@ use std::{
 
 use super::{
     Shared,
+    publish::{append_all, event_of},
     publishable::InMemory,
     published::{Handled, Published},
 };
 use crate::{
-    engine::{
-        Engine,
-        dispatch::{
-            Outcome, RunMiss, poll_once, run_on,
-            scope::{DEPTH_MAX, root},
-            spec::Spec,
-        },
+    engine::dispatch::{
+        Outcome, RunMiss, poll_once, run_on,
+        scope::{DEPTH_MAX, Scope},
+        spec::Spec,
     },
     error::{Error, Result},
     event::record::Draft,
     handler::{Context, context::States, delivery::Delivery},
+    observe,
     retry::Verdict,
-    store::{Append, Unit},
+    store::Append,
 };
 
 /// The handlers of ephemeral events, by the event's name.
@@ -53,6 +52,7 @@ impl Ephemerals {
             attempt: NonZeroU32::MIN,
             subscription: Arc::clone(&spec.name),
             generation: 0,
+            edit: None,
             states: Arc::clone(states),
         };
         let handler = Arc::new(Handler { spec, first });
@@ -86,8 +86,8 @@ pub(super) async fn publish(shared: &Arc<Shared>, event: InMemory<'_>) -> Result
         let ephemerals = shared.ephemerals.read().unwrap_or_else(PoisonError::into_inner);
         ephemerals.by_name.get(event.name).cloned()
     };
-    let mut handled = Handled::default();
-    for handler in handlers.iter().flat_map(|handlers| &**handlers) {
+    let mut dropped = Vec::new();
+    for (index, handler) in handlers.iter().flat_map(|handlers| &**handlers).enumerate() {
         let Handler { spec, first } = &**handler;
         let delivery = Delivery { payload: event.payload(), context: first };
         let ended = {
@@ -99,34 +99,38 @@ pub(super) async fn publish(shared: &Arc<Shared>, event: InMemory<'_>) -> Result
         };
         let is_done = match ended {
             Ok(drafts) if drafts.is_empty() => true,
-            ended => Box::pin(go_on(engine, handler, event, ended)).await?,
+            ended => Box::pin(go_on(shared, handler, event, ended)).await?,
         };
         if !is_done {
-            handled.outcomes.push((Arc::clone(&spec.name), Outcome::Dropped));
+            dropped.push(index);
         }
     }
-    Ok(Published::ephemeral(Arc::clone(shared), handled))
+    Ok(Published::ephemeral(Arc::clone(shared), Ran { handlers, dropped }))
 }
 
 /// Publishes what a handler's first attempt returned, or tries again until its short retries are
 /// used up; whether it is done.
 async fn go_on(
-    engine: &Engine,
+    shared: &Arc<Shared>,
     handler: &Handler,
     event: InMemory<'_>,
     mut ended: Result<Vec<Draft>, RunMiss>,
 ) -> Result<bool> {
-    let Handler { spec, first } = handler;
+    let (engine, Handler { spec, first }) = (&shared.engine, handler);
     let mut context = first.clone();
     loop {
         let miss = match ended {
-            Ok(drafts) => return append(engine, drafts).await.map(|()| true),
+            Ok(drafts) if drafts.is_empty() => return Ok(true),
+            Ok(drafts) => return append(shared, drafts).await.map(|()| true),
             Err(miss) => miss,
         };
         match miss.verdict(&spec.retry, context.attempt, engine.clock.draw()) {
             Verdict::RetryInPlace(pause) => engine.clock.sleep(pause).await,
-            // There is no disk for a longer pause to survive on.
+            // There is no disk for it to survive on; but who asks for it, gets it.
+            Verdict::RetryAfter(pause) if spec.own_retry => engine.clock.sleep(pause).await,
             Verdict::RetryAfter(_) | Verdict::Hopeless | Verdict::Exhausted => {
+                let name = spec.name.to_string();
+                metrics::counter!(observe::DROPPED, "subscription" => name).increment(1);
                 tracing::error!(subscription = %spec.name, event = event.name, error = %miss,
                     "an ephemeral event is dropped");
                 return Ok(false);
@@ -139,14 +143,33 @@ async fn go_on(
     }
 }
 
-/// Appends what an ephemeral event's handler returned.
-async fn append(engine: &Engine, drafts: Vec<Draft>) -> Result {
-    if drafts.is_empty() {
-        return Ok(());
+/// Appends what an ephemeral event's handler returned; its cause is the durable event that is
+/// being handled, if there is one.
+async fn append(shared: &Arc<Shared>, drafts: Vec<Draft>) -> Result {
+    let scope = Scope::current();
+    let events = drafts.into_iter().map(|draft| event_of(shared, scope.as_deref(), draft));
+    let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
+    append_all(shared, scope.as_deref(), appends).await.map(drop)
+}
+
+/// The handlers that an ephemeral event ran through.
+#[derive(Clone)]
+pub(super) struct Ran {
+    handlers: Option<Arc<[Arc<Handler>]>>,
+    /// Which of them are not done with it.
+    dropped: Vec<usize>,
+}
+
+impl Ran {
+    pub(super) fn handled(&self) -> Handled {
+        let handlers = self.handlers.iter().flat_map(|handlers| &**handlers).enumerate();
+        let outcomes = handlers.map(|(index, handler)| {
+            let done = !self.dropped.contains(&index);
+            let outcome = if done { Outcome::Done } else { Outcome::Dropped };
+            (Arc::clone(&handler.spec.name), outcome)
+        });
+        Handled { outcomes: outcomes.collect() }
     }
-    let events = drafts.into_iter().map(|draft| root(draft, &engine.clock).map(Append::one));
-    engine.backend.commit(Unit::of_appends(events.collect::<Result<_>>()?)).await?;
-    Ok(())
 }
 
 thread_local! {

@@ -112,6 +112,7 @@ impl<'a, E> Subscribe<'a, E> {
         handle: Arc<dyn Handle>,
         ephemeral: Option<&'static str>,
     ) -> Result<Subscription> {
+        let _alone = self.shared.subscribing.lock().await;
         self.check_name()?;
         if let Interest::Pattern(pattern) = self.interest {
             check_pattern(pattern)?;

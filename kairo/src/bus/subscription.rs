@@ -7,7 +7,7 @@ use std::{
 
 use super::Shared;
 use crate::{
-    engine::dispatch::{Command, Running, spec::Spec},
+    engine::dispatch::{Command, Running, scope::refuse_in_handler, spec::Spec},
     error::{Error, Result},
 };
 
@@ -62,6 +62,7 @@ impl Subscription {
     /// # Errors
     /// [`Error::Closed`] when the bus has gone; [`Error::Store`] when the store fails.
     pub async fn unsubscribe(self) -> Result {
+        refuse_in_handler()?;
         let shared = self.shared.upgrade().ok_or(Error::Closed)?;
         if self.running.is_none() {
             let mut ephemerals = shared.ephemerals.write().unwrap_or_else(PoisonError::into_inner);

@@ -239,3 +239,24 @@ macro_rules! __tests {
         }
     )*};
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_law_is_made_a_test() {
+        let groups = [
+            include_str!("log.rs"),
+            include_str!("reading.rs"),
+            include_str!("deliveries.rs"),
+            include_str!("letters.rs"),
+            include_str!("timetable.rs"),
+            include_str!("restart.rs"),
+            include_str!("faults.rs"),
+        ];
+        let listed: Vec<_> = include_str!("mod.rs").split_whitespace().collect();
+        for law in groups.iter().flat_map(|group| group.split("pub async fn ").skip(1)) {
+            let name = law.split('(').next().unwrap_or_default();
+            assert!(listed.contains(&name), "`{name}` is in no list");
+        }
+    }
+}

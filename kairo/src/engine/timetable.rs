@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use super::{Engine, stopped};
 use crate::{
+    clock::{Timestamp, after},
     delivery::Scheduled,
     error::{Error, Result},
     store::{Append, Unit},
@@ -15,7 +16,7 @@ use crate::{
 const BATCH: usize = 100;
 
 /// How often the timetable is looked at without a signal.
-const POLL: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_mins(1);
 
 /// The pause after a failed commit.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
@@ -24,27 +25,27 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 pub(crate) async fn follow(engine: Arc<Engine>, planned: Arc<Notify>) {
     let mut stop = engine.stopping();
     loop {
-        let pause = match release_due(&engine).await {
-            Ok(()) => pause_until_next(&engine).await,
+        let look = match release_due(&engine).await {
+            Ok(()) => next_look(&engine).await,
             Err(error) => {
                 tracing::warn!(%error, "delayed events cannot enter the log");
-                PAUSE_AFTER_ERROR
+                after(engine.clock.now(), PAUSE_AFTER_ERROR)
             }
         };
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
             () = planned.notified() => {}
-            () = engine.clock.sleep(pause) => {}
+            () = engine.clock.sleep_until(look) => {}
         }
     }
 }
 
-async fn pause_until_next(engine: &Engine) -> Duration {
+async fn next_look(engine: &Engine) -> Timestamp {
+    let latest = after(engine.clock.now(), POLL);
     match engine.backend.next_due().await {
-        Ok(Some(due)) => Duration::try_from(due - engine.clock.now()).unwrap_or_default().min(POLL),
-        Ok(None) => POLL,
-        Err(_) => PAUSE_AFTER_ERROR,
+        Ok(due) => due.map_or(latest, |due| due.min(latest)),
+        Err(_) => after(engine.clock.now(), PAUSE_AFTER_ERROR),
     }
 }
 

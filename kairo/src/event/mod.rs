@@ -203,16 +203,17 @@ pub struct EventEntry {
 
 inventory::collect!(EventEntry);
 
-/// The entry of an event type.
+/// The entry of an event type that is declared where this is called.
 #[doc(hidden)]
 #[must_use]
-pub const fn event_entry<E: Event>(type_name: &'static str, location: Location) -> EventEntry {
+#[track_caller]
+pub const fn event_entry<E: Event>(module: &'static str, type_name: &'static str) -> EventEntry {
     EventEntry {
         name: E::NAME,
         schema: E::SCHEMA,
         ephemeral: E::EPHEMERAL,
         type_name,
-        location,
+        location: Location::here(module),
         check: check::<E>,
     }
 }

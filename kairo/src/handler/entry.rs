@@ -23,10 +23,9 @@ pub struct Location {
 
 impl Location {
     /// The place of the caller.
-    #[doc(hidden)]
     #[must_use]
     #[track_caller]
-    pub const fn here(module: &'static str) -> Self {
+    pub(crate) const fn here(module: &'static str) -> Self {
         let caller = std::panic::Location::caller();
         Self { module, file: caller.file(), line: caller.line(), column: caller.column() }
     }
@@ -131,6 +130,15 @@ pub struct Intake {
     pub ephemeral: bool,
 }
 
+impl Intake {
+    /// The same argument, listening to something else.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn listening(self, listen: Listen) -> Self {
+        Self { listen, ..self }
+    }
+}
+
 /// A handler of a linked crate.
 pub struct HandlerEntry {
     /// The durable identity: `name = ".."`, or the function's path.
@@ -166,13 +174,14 @@ pub struct HandlerEntry {
 inventory::collect!(HandlerEntry);
 
 impl HandlerEntry {
-    /// A handler with all defaults.
+    /// A handler with all defaults, declared where this is called.
     #[doc(hidden)]
     #[must_use]
+    #[track_caller]
     pub const fn new(
+        module: &'static str,
         path: &'static str,
         function: &'static str,
-        location: Location,
         intake: Intake,
         call: for<'a> fn(&'a Delivery<'a>) -> HandlerFuture<'a>,
     ) -> Self {
@@ -180,7 +189,7 @@ impl HandlerEntry {
             name: path,
             path,
             function,
-            location,
+            location: Location::here(module),
             listen: intake.listen,
             members: intake.members,
             open: intake.open,

@@ -167,6 +167,14 @@ fn classify(error: &(dyn StdError + 'static)) -> Class {
     causes(error)
         .find_map(|error| match error.downcast_ref::<Error>() {
             Some(Error::Conflict { .. }) => Some(Class::Conflict),
+            // What was wrong about the call is as wrong the next time.
+            Some(
+                Error::Misuse(_)
+                | Error::Invalid { .. }
+                | Error::Encode { .. }
+                | Error::PayloadTooLarge { .. }
+                | Error::Decode(_),
+            ) => Some(Class::Permanent),
             _ => inventory::iter::<Classifier>.into_iter().find_map(|known| (known.class)(error)),
         })
         .unwrap_or(Class::Retryable)

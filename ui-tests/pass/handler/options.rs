@@ -67,4 +67,8 @@ async fn ephemeral(_cursor: &CursorMoved) {}
 #[handler(pattern = "cursor.*", ephemeral)]
 async fn ephemeral_any(_event: &AnyEvent) {}
 
+#[handler]
+#[cfg(any())]
+async fn not_here(_event: &Nobody) {}
+
 fn main() {}

@@ -29,6 +29,10 @@ impl services::Mailer {
     #[on_dead_letter(name = "mail-ops", retry(max = 1))]
     async fn alert(&self, _letter: &kairo::delivery::DeadLetter) {}
 
+    #[cfg(any())]
+    #[handler(event = "user.created")]
+    async fn not_here(&self, _user: &Nobody) {}
+
     async fn send(&self) {
         let _ = Self::SENDER;
     }

@@ -11,6 +11,9 @@ use crate::{
     store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
 };
 
+/// The most events that one page searches for selected ones, for others wait meanwhile.
+const SEARCHED_MAX: usize = 10_000;
+
 impl Store for MemoryStore {
     fn commit(&self, unit: Unit) -> BoxFuture<'_, Result<Committed>> {
         Box::pin(async move {
@@ -73,13 +76,14 @@ impl State {
     fn page(&self, after: Position, selection: &Selection, limit: usize) -> Page {
         let head = self.head();
         let start = self.log.partition_point(|recorded| recorded.position <= after);
-        let mut selected =
-            self.log[start..].iter().filter(|recorded| selection.has(&recorded.event.name));
+        let searched = &self.log[start..self.log.len().min(start.saturating_add(SEARCHED_MAX))];
+        let reach = searched.last().map_or(after, |last| last.position);
+        let mut selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
         let events: Vec<_> = selected.by_ref().take(limit).cloned().collect();
         let end = match selected.next() {
             // Where more is selected, the page ends at its last event.
             Some(_) => events.last().map_or(after, |last| last.position),
-            None => head.max(after),
+            None => reach,
         };
         Page { events, end, complete: head <= end }
     }

@@ -20,6 +20,9 @@ use crate::{
     store::{Append, Committed, Position, Unit},
 };
 
+/// What an error says was being done.
+const WRITING: &str = "writing to";
+
 /// The most streams whose versions are kept in memory.
 const VERSIONS_MAX: usize = 4_096;
 
@@ -58,14 +61,23 @@ impl Writer {
 
     /// Commits one unit.
     pub(super) fn commit(&mut self, unit: &Unit) -> Result<Committed> {
-        let mut results = self.attempt(slice::from_ref(unit))?;
+        self.begin().map_err(|error| {
+            self.abandon();
+            self.failing.of(WRITING, error)
+        })?;
+        let mut results = self.finish(slice::from_ref(unit))?;
         results.pop().unwrap_or_else(|| Ok(Committed::default()))
     }
 
     /// Commits units in one transaction, each with its own result. If the transaction fails, they
-    /// are committed one at a time.
+    /// are committed one at a time; if not even one can begin, none of them waits again.
     pub(super) fn commit_all(&mut self, units: &[Unit]) -> Vec<Result<Committed>> {
-        match self.attempt(units) {
+        if let Err(error) = self.begin() {
+            self.abandon();
+            let error = self.failing.of(WRITING, error);
+            return units.iter().map(|_| Err(self.failing.again(WRITING, &error))).collect();
+        }
+        match self.finish(units) {
             Ok(results) => results,
             Err(error) if units.len() == 1 => vec![Err(error)],
             Err(_) => units.iter().map(|unit| self.commit(unit)).collect(),
@@ -105,9 +117,9 @@ impl Writer {
         self.connection.close().map_err(|(_, error)| self.failing.of("closing", error))
     }
 
-    /// One transaction for all units: it fails as a whole, or each unit has its own result.
-    fn attempt(&mut self, units: &[Unit]) -> Result<Vec<Result<Committed>>> {
-        self.begin().map_err(|error| self.failing.of("writing to", error))?;
+    /// Writes and commits units in the open transaction: it fails as a whole, or each unit has its
+    /// own result.
+    fn finish(&mut self, units: &[Unit]) -> Result<Vec<Result<Committed>>> {
         let sequence = self.next_sequence;
         let mut results = Vec::with_capacity(units.len());
         for unit in units {
@@ -128,7 +140,7 @@ impl Writer {
             }
             Err(error) => {
                 self.undo(sequence);
-                Err(self.failing.of("writing to", error))
+                Err(self.failing.of(WRITING, error))
             }
         }
     }
@@ -172,7 +184,7 @@ impl Writer {
         let plan = Plan::make(unit, &mut view)?;
         let appended = plan.placed.iter().filter(|placed| !placed.duplicate).count() as u64;
         write_plan(&self.connection, unit, &plan)
-            .map_err(|error| self.failing.of("writing to", error))?;
+            .map_err(|error| self.failing.of(WRITING, error))?;
         self.next_sequence += appended;
         self.remember(&unit.appends, &plan);
         Ok(Committed { placed: plan.placed })

@@ -1,8 +1,7 @@
 //! The store in one SQLite file: no server, no set-up, one owner.
 //!
-//! The log can be read with any SQLite tool: `kairo_log` shows it with readable ids and times,
-//! `kairo_event` is the table itself (payloads are JSON text, so `payload ->> 'name'` works).
-//! Other tools may read while the store is open; they should not write.
+//! What writes goes through one [`Slot`]; what reads has connections of its own. [`super`] says
+//! what the tables hold.
 
 mod blocking;
 mod commit;
@@ -95,7 +94,8 @@ impl SqliteStore {
     /// Commits a unit: on this thread when nobody else writes, else with those who wait.
     async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
         let shared = &self.shared;
-        match shared.slot.enter(unit, shared.blocking.may_be_in_place())? {
+        let room = shared.slot.room().await?;
+        match shared.slot.enter(unit, room, shared.blocking.may_be_in_place())? {
             Entry::Alone(mut turn, unit) => {
                 let job = {
                     let shared = Arc::clone(shared);

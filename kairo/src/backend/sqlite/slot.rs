@@ -10,13 +10,16 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::commit::Writer;
 use crate::{
     error::{Error, Result},
     store::{Committed, Unit},
 };
+
+/// The most units that wait; whoever comes then waits for room before it queues.
+const WAITING_MAX: usize = 1_024;
 
 /// The most units that share a transaction.
 const BATCH_UNITS_MAX: usize = 256;
@@ -27,11 +30,14 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A unit's way back to its caller.
 pub(super) type Reply = oneshot::Sender<Result<Committed>>;
 
+/// A unit's room in the queue, which it keeps until it is taken, even when its caller goes away.
+pub(super) type Room = OwnedSemaphorePermit;
+
 /// The queue for a store's writer.
-#[derive(Default)]
 pub(super) struct Slot {
     state: Mutex<State>,
     handed: Condvar,
+    room: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -49,7 +55,7 @@ struct State {
 }
 
 enum Waiter {
-    Unit(Unit, Reply),
+    Unit(Unit, Reply, Room),
     Turn(oneshot::Sender<Turn>),
 }
 
@@ -68,14 +74,23 @@ impl Slot {
         Self {
             state: Mutex::new(State { idle: Some(writer), ..State::default() }),
             handed: Condvar::new(),
+            room: Arc::new(Semaphore::new(WAITING_MAX)),
         }
+    }
+
+    /// Waits for room in the queue.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]
+    pub(super) async fn room(&self) -> Result<Room> {
+        Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Closed)
     }
 
     /// Brings a unit; it is written at once by the caller if `alone` and nobody else is there.
     ///
     /// # Errors
     /// [`Error::Closed`]
-    pub(super) fn enter(self: &Arc<Self>, unit: Unit, alone: bool) -> Result<Entry> {
+    pub(super) fn enter(self: &Arc<Self>, unit: Unit, room: Room, alone: bool) -> Result<Entry> {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::Closed);
@@ -87,7 +102,7 @@ impl Slot {
             return Ok(Entry::Alone(Turn::new(writer, self), unit));
         }
         let (reply, result) = oneshot::channel();
-        state.waiting.push_back(Waiter::Unit(unit, reply));
+        state.waiting.push_back(Waiter::Unit(unit, reply, room));
         self.wake(state);
         Ok(Entry::Queued(result))
     }
@@ -120,11 +135,13 @@ impl Slot {
         turn.await.ok()
     }
 
-    /// Tells the thread that nothing more will come once the queue is empty.
+    /// Tells the thread that nothing more will come once the queue is empty, and whoever else
+    /// waits for a turn that there is none.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.closed = true;
         state.ended = true;
+        state.waiting.retain(|waiter| matches!(waiter, Waiter::Unit(..)));
         self.handed.notify_all();
     }
 
@@ -201,7 +218,7 @@ impl State {
         let (mut units, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
         while units.len() < BATCH_UNITS_MAX && bytes < BATCH_BYTES_MAX {
             match self.waiting.pop_front() {
-                Some(Waiter::Unit(unit, reply)) => {
+                Some(Waiter::Unit(unit, reply, _room)) => {
                     bytes += payload_bytes(&unit);
                     units.push(unit);
                     replies.push(reply);

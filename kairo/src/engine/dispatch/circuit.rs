@@ -12,7 +12,7 @@ use crate::clock::{Timestamp, after};
 const SAMPLES_MIN: u32 = 20;
 const HALF_WINDOW: Duration = Duration::from_secs(30);
 const PAUSE_FIRST: Duration = Duration::from_secs(30);
-const PAUSE_MAX: Duration = Duration::from_secs(300);
+const PAUSE_MAX: Duration = Duration::from_mins(5);
 
 /// The breaker of one subscription.
 #[derive(Debug)]

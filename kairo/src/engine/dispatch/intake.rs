@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     job::{Job, Origin},
     runner::{Returned, Runner},
+    waiters::{Outcome, Subject},
 };
 use crate::{
     clock::Timestamp,
@@ -24,7 +25,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 impl Runner {
     /// Reads as far as there is room.
     pub(super) fn take_in(&mut self, now: Timestamp) {
-        if self.paused || self.stopping || self.fetching.is_some() {
+        if self.paused || self.stopping || self.fetching.is_some() || self.is_busy_alone() {
             return;
         }
         if self.take_due_rows(now) {
@@ -77,6 +78,8 @@ impl Runner {
     pub(super) fn park_behind(&mut self, job: &Job) {
         let row = job.parked(ParkedState::Behind);
         self.ledger.finish(row.position);
+        self.waiters.hold_back(Subject::Event(row.position));
+        self.buffer.reports.push((Subject::Event(row.position), Outcome::Behind));
         self.buffer.park(row.clone());
         self.parking.park(row);
     }
@@ -116,14 +119,16 @@ impl Runner {
     }
 
     /// Takes note of what a read has brought.
-    pub(super) fn fetched(&mut self, returned: Option<Result<Returned>>) {
+    pub(super) fn fetched(&mut self, returned: Option<Result<Returned>>) -> Result {
         self.fetching = None;
         match returned {
             Some(Ok(Returned::Page(page))) => self.take_page(page.events, page.end),
             Some(Ok(Returned::Rows(due, events))) => self.take_rows(due, events),
-            // The bus is stopping, or the process ends.
-            Some(Err(_)) | None => self.stopping = true,
+            // The bus is stopping.
+            Some(Err(_)) => self.stopping = true,
+            None => return Err(Error::Misuse("a read of the log has panicked")),
         }
+        Ok(())
     }
 
     fn take_rows(&mut self, mut due: Vec<Position>, events: Vec<Arc<Recorded>>) {

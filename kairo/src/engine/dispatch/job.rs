@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) last_reason: Option<Reason>,
     /// How often the process went away while this event was alone in flight.
     pub(super) crashes: u32,
+    /// What tells the edited payload of a letter from the original one.
+    pub(super) edit: Option<Uuid>,
     /// Whether a row counts this run, because it runs alone.
     pub(super) counted: bool,
 }
@@ -50,7 +52,16 @@ impl Job {
         attempts: u32,
         failures: Vec<FailedAttempt>,
     ) -> Self {
-        Self { event, origin, attempts, failures, last_reason: None, crashes: 0, counted: false }
+        Self {
+            event,
+            origin,
+            attempts,
+            failures,
+            last_reason: None,
+            crashes: 0,
+            edit: None,
+            counted: false,
+        }
     }
 
     /// The row that the event leaves behind while it waits.
@@ -82,9 +93,14 @@ impl Job {
 impl Job {
     /// An event of this key, for tests of order.
     pub(super) fn sample(key: &str) -> Self {
+        use bytes::Bytes;
+
         use crate::{
             clock::micros,
-            event::{name::EventName, record::EventData},
+            event::{
+                name::EventName,
+                record::{EventData, Metadata},
+            },
             store::Position,
         };
         let event = EventData {
@@ -97,8 +113,8 @@ impl Job {
             correlation: Uuid::nil(),
             causation: None,
             depth: 0,
-            metadata: Default::default(),
-            payload: Default::default(),
+            metadata: Metadata::new(),
+            payload: Bytes::new(),
         };
         Self::first(Arc::new(Recorded::new(Position::START, 1, event)))
     }

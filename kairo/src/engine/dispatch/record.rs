@@ -39,8 +39,11 @@ impl Runner {
         }
         let is_due = self.buffer.urgent
             || self.stopping
+            || self.suspects.any()
             || ENOUGH <= self.buffer.ended
-            || self.record_due().is_some_and(|due| due <= now);
+            || self.record_due().is_some_and(|due| due <= now)
+            // The clock has been set back.
+            || self.buffer.since.is_some_and(|since| now < since);
         if is_due {
             self.record();
         }
@@ -85,35 +88,40 @@ impl Runner {
 async fn commit(engine: Arc<Engine>, mut unit: Unit) -> Result {
     let (mut pause, mut tries) = (PAUSE_FIRST, 0);
     loop {
-        match engine.backend.commit(unit.clone()).await {
+        let error = match engine.backend.commit(unit.clone()).await {
             Ok(_) => return Ok(()),
             Err(error @ (Error::Fenced { .. } | Error::Closed)) => return Err(error),
             // An operator has removed a letter in the meantime: the rest of the unit still holds.
             Err(Error::NotFound { .. } | Error::WrongState(_)) if !unit.letters.is_empty() => {
-                let letters = mem::take(&mut unit.letters);
-                change_each(&engine, letters).await?;
-            }
-            Err(error) => {
-                tries += 1;
-                if *engine.stop.borrow() && TRIES_WHEN_STOPPING < tries {
-                    return Err(error);
+                match leave_out_gone(&engine, &mut unit.letters).await {
+                    Ok(true) => continue,
+                    Ok(false) => Error::WrongState("a letter has just changed".to_owned()),
+                    Err(error) => error,
                 }
-                tracing::warn!(%error, "progress cannot be written; it is tried again");
-                engine.clock.sleep(pause).await;
-                pause = (2 * pause).min(PAUSE_MAX);
             }
+            Err(error) => error,
+        };
+        tries += 1;
+        if *engine.stop.borrow() && TRIES_WHEN_STOPPING < tries {
+            return Err(error);
         }
+        tracing::warn!(%error, "progress cannot be written; it is tried again");
+        engine.clock.sleep(pause).await;
+        pause = (2 * pause).min(PAUSE_MAX);
     }
 }
 
-/// Changes letters one at a time, leaving out those that have gone.
-async fn change_each(engine: &Engine, letters: Vec<LetterChange>) -> Result {
-    for letter in letters {
-        let unit = Unit { letters: vec![letter], ..Unit::default() };
-        match engine.backend.commit(unit).await {
-            Ok(_) | Err(Error::NotFound { .. } | Error::WrongState(_)) => {}
-            Err(error) => return Err(error),
+/// Leaves out changes of letters that have gone, or are not being reprocessed any more; whether
+/// there were any.
+async fn leave_out_gone(engine: &Engine, letters: &mut Vec<LetterChange>) -> Result<bool> {
+    let mut kept = Vec::with_capacity(letters.len());
+    for change in &*letters {
+        let letter = engine.backend.letter(change.id()).await?;
+        if letter.is_some_and(|letter| change.apply(letter).is_ok()) {
+            kept.push(change.clone());
         }
     }
-    Ok(())
+    let some_gone = kept.len() < letters.len();
+    *letters = kept;
+    Ok(some_gone)
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
-    delivery::{DeadLetter, LetterState},
+    delivery::{DeadLetter, FailedAttempt, LetterState},
     store::Position,
 };
 
@@ -16,6 +16,8 @@ pub(super) struct Replays {
     letters: HashMap<Uuid, DeadLetter>,
     keys: HashMap<String, VecDeque<Uuid>>,
     due: BTreeSet<(Timestamp, Uuid)>,
+    /// The letters that run, and whether each has been removed in the meantime.
+    running: HashMap<Uuid, bool>,
 }
 
 impl Replays {
@@ -40,12 +42,47 @@ impl Replays {
             return None;
         }
         self.due.pop_first();
+        self.running.insert(id, false);
         self.letters.get(&id)
     }
 
-    /// Lets a letter wait for its next attempt.
-    pub(super) fn retry(&mut self, id: Uuid, due: Timestamp) {
+    /// Notes that a letter has been removed; false when it does not run.
+    pub(super) fn mark_gone(&mut self, id: Uuid) -> bool {
+        self.running.get_mut(&id).map(|gone| *gone = true).is_some()
+    }
+
+    /// Notes that a letter's run has ended; whether it was removed in the meantime.
+    pub(super) fn ran(&mut self, id: Uuid) -> bool {
+        self.running.remove(&id).unwrap_or(false)
+    }
+
+    /// Lets a letter wait for its next attempt, with what has failed so far.
+    pub(super) fn retry(
+        &mut self,
+        id: Uuid,
+        attempts: u32,
+        failures: Vec<FailedAttempt>,
+        due: Timestamp,
+    ) {
+        let Some(letter) = self.letters.get_mut(&id) else { return };
+        letter.attempts = attempts;
+        letter.failures = failures;
+        letter.state = LetterState::Replaying { due };
         self.due.insert((due, id));
+    }
+
+    /// Whether a letter is still to end.
+    pub(super) fn has(&self, id: Uuid) -> bool {
+        self.letters.contains_key(&id)
+    }
+
+    /// When the next attempt at a letter is due of which one has failed.
+    pub(super) fn retrying(&self, id: Uuid) -> Option<Timestamp> {
+        let letter = self.letters.get(&id).filter(|letter| 0 < letter.attempts)?;
+        match letter.state {
+            LetterState::Replaying { due } if self.due.contains(&(due, id)) => Some(due),
+            _ => None,
+        }
     }
 
     /// Takes a letter out, and lets the next one of its key have its turn.

@@ -49,12 +49,15 @@ impl Default for Defaults {
 
 /// A subscription, ready to run.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options, each with its own meaning")]
 pub(crate) struct Spec {
     pub(crate) name: Arc<str>,
     pub(crate) interest: Interest,
     pub(crate) handle: Arc<dyn Handle>,
     pub(crate) filter: Option<Filter>,
     pub(crate) retry: RetryPolicy,
+    /// Whether the handler states that policy itself.
+    pub(crate) own_retry: bool,
     pub(crate) timeout: Duration,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) ordered: bool,
@@ -94,6 +97,7 @@ impl Spec {
             handle,
             filter: None,
             retry: options.retry.unwrap_or(defaults.retry),
+            own_retry: options.retry.is_some(),
             timeout: options.timeout.unwrap_or(TIMEOUT),
             concurrency: asked.unwrap_or(CONCURRENCY),
             ordered: !options.unordered,

@@ -42,8 +42,10 @@ impl Runner {
         while self.running.len() < self.circuit.allowed(concurrency, now)
             && self.unsettled < UNSETTLED_MAX
             && !self.is_enough_to_record()
-            && let Some(job) = self.next_job(now)
+            && let Some(mut job) = self.next_job(now)
         {
+            // A row that an earlier process has counted it in goes away with it.
+            job.counted = 0 < self.suspects.start(job.event.position);
             self.unsettled += 1;
             let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
             let mut delivery = Box::pin(deliver(engine, spec, self.generation, job));
@@ -69,15 +71,31 @@ impl Runner {
         {
             let event = Recorded::new(letter.position, letter.version, letter.replayed());
             let origin = Origin::Letter(letter.id);
-            let failures = letter.failures.clone();
-            return Some(Job::again(Arc::new(event), origin, letter.attempts, failures));
+            let (edit, failures) = (letter.edit(), letter.failures.clone());
+            let job = Job::again(Arc::new(event), origin, letter.attempts, failures);
+            return Some(Job { edit, ..job });
         }
         self.lanes.next()
     }
 
+    /// Whether nothing runs, and everything that has ended is written down.
+    fn is_at_rest(&self) -> bool {
+        self.running.is_empty()
+            && self.recording.is_none()
+            && self.buffer.ended == 0
+            && !self.buffer.urgent
+    }
+
+    /// Whether reading must wait: what runs alone is started and written down by itself.
+    pub(super) fn is_busy_alone(&self) -> bool {
+        let has_next = self.lanes.has_ready() || !self.rows.is_empty();
+        self.suspects.any() && (has_next || !self.is_at_rest())
+    }
+
     /// Starts a single event that may have taken the process down, after counting that durably.
     fn start_alone(&mut self, now: Timestamp) {
-        if !self.running.is_empty() || self.recording.is_some() {
+        // The count carries a checkpoint, and what that passes must have been written before.
+        if !self.is_at_rest() {
             return;
         }
         let Some(mut job) = self.next_job(now) else {
@@ -122,8 +140,13 @@ async fn deliver_alone(
     job: Job,
     count: Unit,
 ) -> Ended {
-    // The semaphore is never closed, so a permit always comes.
-    let _permit = engine.alone.acquire().await;
+    let mut stop = engine.stopping();
+    let _permit = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => return Ended { job, end: End::GivenBack, failed: 0 },
+        // The semaphore is never closed, so a permit always comes.
+        permit = engine.alone.acquire() => permit,
+    };
     match write_count(&engine, count).await {
         Ok(()) => deliver(Arc::clone(&engine), spec, generation, job).await,
         Err(error) => {

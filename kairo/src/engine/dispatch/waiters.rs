@@ -21,6 +21,8 @@ pub enum Outcome {
         /// When.
         until: Timestamp,
     },
+    /// It waits behind an earlier event of its key that failed.
+    Behind,
     /// Only a newer binary can read the event; it waits, and so do later ones of its key.
     Newer,
     /// It is a dead letter.
@@ -28,9 +30,12 @@ pub enum Outcome {
         /// The letter.
         letter: Uuid,
     },
-    /// It is dead, and dead letters are off.
+    /// It is dead and leaves no letter: dead letters are off, or somebody has removed it.
     Dropped,
-    /// The subscription is paused, so nothing has happened yet.
+    /// The subscription has stopped: it was unsubscribed, taken over, or its store failed.
+    Stopped,
+    /// Nothing has happened yet: the subscription is paused, by hand or because most attempts
+    /// failed or too many events wait for a retry.
     Paused,
 }
 
@@ -72,12 +77,16 @@ pub(super) struct Waiters {
     unrecorded: HashMap<Subject, u32>,
     /// Dead and dropped events, for those who ask late.
     recent: BTreeMap<Position, Outcome>,
+    /// How letters that were reprocessed ended last, for those who ask late.
+    replayed: BTreeMap<Uuid, Outcome>,
 }
 
 impl Waiters {
     /// Keeps a question until its outcome is known.
     pub(super) fn wait(&mut self, subject: Subject, waiter: Waiter) {
-        self.waiting.entry(subject).or_default().push(waiter);
+        let waiters = self.waiting.entry(subject).or_default();
+        waiters.retain(|waiter| !waiter.reply.is_closed());
+        waiters.push(waiter);
     }
 
     /// Answers everybody to whom this outcome is an answer.
@@ -89,6 +98,14 @@ impl Waiters {
             self.recent.insert(position, outcome);
             if RECENT_MAX < self.recent.len() {
                 self.recent.pop_first();
+            }
+        }
+        if let Subject::Letter(letter) = subject
+            && outcome.is_settled()
+        {
+            self.replayed.insert(letter, outcome);
+            if RECENT_MAX < self.replayed.len() {
+                self.replayed.pop_first();
             }
         }
         if self.waiting.is_empty() {
@@ -132,6 +149,10 @@ impl Waiters {
 
     pub(super) fn is_held_back(&self, subject: Subject) -> bool {
         self.unrecorded.contains_key(&subject)
+    }
+
+    pub(super) fn replayed(&self, letter: Uuid) -> Option<Outcome> {
+        self.replayed.get(&letter).copied()
     }
 
     pub(super) fn recent(&self, position: Position) -> Option<Outcome> {

@@ -1,0 +1,81 @@
+//! The SQLite store: the laws of every back end, and its own promises.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod child;
+mod full;
+mod model;
+mod ownership;
+mod queue;
+mod rows;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use kairo::{
+    EventName, StreamName, Uuid, Version, backend,
+    clock::Clock,
+    conformance::{Features, Harness},
+    delivery::Backend,
+    event::record::{EventData, Metadata},
+    store::{Append, BoxFuture, Unit},
+};
+use tempfile::TempDir;
+
+/// How long a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A file in a folder of its own.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(TempDir::new().expect("a folder can be made"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("shop.db")
+    }
+
+    async fn store(&self) -> kairo::Result<Arc<dyn Backend>> {
+        backend::open(&format!("sqlite://{}", self.path().display()), &Clock::system()).await
+    }
+
+    /// The file, as any other program sees it.
+    fn raw(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.path()).expect("the file can be opened")
+    }
+}
+
+impl Harness for Place {
+    fn features(&self) -> Features {
+        Features { durable: true }
+    }
+
+    fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {
+        Box::pin(self.store())
+    }
+}
+
+kairo::conformance!(laws, Place::new());
+
+/// An event of a stream.
+fn event(id: Uuid, stream: &str) -> EventData {
+    EventData {
+        id,
+        derived: false,
+        name: EventName::new("user.created").expect("the name is valid"),
+        schema: 1,
+        stream: StreamName::new(stream).expect("the name is valid"),
+        time: Clock::system().now(),
+        correlation: id,
+        causation: None,
+        depth: 0,
+        metadata: Metadata::new(),
+        payload: r#"{"name":"Ada"}"#.into(),
+    }
+}
+
+/// A unit of one new event.
+fn append(stream: &str, expected: Version) -> Unit {
+    let event = event(Clock::system().new_id(), stream);
+    Unit::of_appends(vec![Append { expected, ..Append::one(event) }])
+}

@@ -1,0 +1,236 @@
+//! Whatever happens to a store, the one in SQLite and the one in memory end the same.
+
+use std::sync::Arc;
+
+use kairo::{
+    LetterFilter, Position, Reason, StreamName, Uuid, Version, backend,
+    clock::{Clock, Timestamp},
+    delivery::{
+        Backend, Checkpoint, Claim, DeadLetter, FailedAttempt, LetterChange, Parked, ParkedState,
+        Progress, Scheduled,
+    },
+    event::record::EventData,
+    handler::entry::StartAt,
+    store::{Append, Selection, Unit},
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{Place, event};
+
+/// What can happen.
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Unit),
+    Claim { subscription: String, beginning: bool, renamed_from: Option<String> },
+    Release { subscription: String, epoch: u64 },
+    Remove(String),
+}
+
+fn time(seconds: u8) -> Timestamp {
+    Timestamp::from_second(i64::from(seconds)).unwrap()
+}
+
+fn id() -> impl Strategy<Value = Uuid> {
+    (1..6_u128).prop_map(Uuid::from_u128)
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["mail", "stock", "audit"]).prop_map(str::to_owned)
+}
+
+fn events() -> impl Strategy<Value = EventData> {
+    (id(), any::<bool>(), 0..3_u8, any::<bool>(), prop::collection::vec(any::<u8>(), 0..4))
+        .prop_map(|(id, derived, stream, noted, payload)| EventData {
+            derived,
+            time: time(stream),
+            metadata: noted.then(|| ("who".to_owned(), "Ada".to_owned())).into_iter().collect(),
+            payload: payload.into(),
+            ..event(id, &format!("user-{stream}"))
+        })
+}
+
+fn appends() -> impl Strategy<Value = Append> {
+    let expected = prop_oneof![
+        4 => Just(Version::Any),
+        1 => Just(Version::NoStream),
+        1 => Just(Version::Exists),
+        2 => (0..6_u64).prop_map(Version::At),
+    ];
+    (prop::collection::vec(events(), 1..3), expected).prop_map(|(mut events, expected)| {
+        let stream: StreamName = events[0].stream.clone();
+        for event in &mut events {
+            event.stream = stream.clone();
+        }
+        Append { stream, expected, events }
+    })
+}
+
+fn failures() -> impl Strategy<Value = Vec<FailedAttempt>> {
+    let failure = (1..5_u32, "[a-z]{0,3}").prop_map(|(attempt, error)| FailedAttempt {
+        attempt,
+        time: time(9),
+        errors: vec![error],
+    });
+    prop::collection::vec(failure, 0..3)
+}
+
+fn parked() -> impl Strategy<Value = Parked> {
+    let state = prop_oneof![
+        (0..9_u8).prop_map(|due| ParkedState::Retry { due: time(due) }),
+        Just(ParkedState::Behind),
+        Just(ParkedState::Newer),
+        (0..5_u32).prop_map(|crashes| ParkedState::Alone { crashes }),
+    ];
+    (1..9_u64, state, 0..5_u32, failures()).prop_map(|(position, state, attempts, failures)| {
+        Parked {
+            position: Position::at_sequence(position),
+            key: "user-1".to_owned(),
+            state,
+            attempts,
+            failures,
+        }
+    })
+}
+
+fn letters() -> impl Strategy<Value = DeadLetter> {
+    (id(), name(), 0..9_u8, any::<bool>()).prop_map(|(id, subscription, died, holds_key)| {
+        let original = serde_json::to_value(event(id, "user-1")).unwrap();
+        let letter = json!({
+            "id": id, "subscription": subscription, "position": "0-0-3", "version": 1,
+            "original": original, "edited": null, "reason": "exhausted", "attempts": 3,
+            "failures": [], "first_failed": time(0), "last_failed": time(died), "replays": 0,
+            "holds_key": holds_key, "state": "dead",
+        });
+        serde_json::from_value(letter).unwrap()
+    })
+}
+
+fn changes() -> impl Strategy<Value = LetterChange> {
+    prop_oneof![
+        (id(), any::<bool>(), 0..9_u8).prop_map(|(id, edited, due)| LetterChange::Replay {
+            id,
+            edited: edited.then(|| json!({"edited": true})),
+            due: time(due),
+        }),
+        (id(), failures()).prop_map(|(id, failures)| LetterChange::Retry {
+            id,
+            attempts: 1,
+            failures,
+            due: time(5),
+        }),
+        (id(), failures(), 0..9_u8).prop_map(|(id, failures, died)| LetterChange::Return {
+            id,
+            reason: Reason::Panic,
+            attempts: 2,
+            failures,
+            time: time(died),
+        }),
+        id().prop_map(|id| LetterChange::Remove { id }),
+    ]
+}
+
+fn progress() -> impl Strategy<Value = Progress> {
+    let places = (0..4_u64, prop::collection::btree_set(5..400_u64, 0..5));
+    let positions = (1..9_u64).prop_map(Position::at_sequence);
+    let parked = prop::collection::vec(parked(), 0..3);
+    let bury = prop::collection::vec(letters(), 0..2);
+    let unpark = prop::collection::vec(positions, 0..3);
+    (name(), 1..6_u64, places, parked, unpark, bury).prop_map(
+        |(subscription, epoch, (low, finished), park, unpark, bury)| Progress {
+            subscription,
+            epoch,
+            checkpoint: Checkpoint {
+                low_water: Position::at_sequence(low),
+                finished: finished.into_iter().map(Position::at_sequence).collect(),
+            },
+            park,
+            unpark,
+            bury,
+        },
+    )
+}
+
+fn units() -> impl Strategy<Value = Unit> {
+    let scheduled =
+        (0..9_u8, events()).prop_map(|(due, event)| Scheduled { due: time(due), event });
+    (
+        prop::collection::vec(progress(), 0..2),
+        prop::collection::vec(changes(), 0..2),
+        prop::collection::vec(id(), 0..2),
+        prop::collection::vec(scheduled, 0..2),
+        prop::collection::vec(appends(), 0..3),
+    )
+        .prop_map(|(progress, letters, unscheduled, scheduled, appends)| Unit {
+            progress,
+            letters,
+            unscheduled,
+            scheduled,
+            appends,
+        })
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => units().prop_map(Step::Commit),
+        3 => (name(), any::<bool>(), prop::option::of(name())).prop_map(
+            |(subscription, beginning, renamed_from)| Step::Claim {
+                subscription, beginning, renamed_from,
+            },
+        ),
+        1 => (name(), 1..6_u64)
+            .prop_map(|(subscription, epoch)| Step::Release { subscription, epoch }),
+        1 => name().prop_map(Step::Remove),
+    ]
+}
+
+/// Takes a step; what comes of it, as text.
+async fn take(store: &dyn Backend, step: Step) -> String {
+    match step {
+        Step::Commit(unit) => format!("{:?}", store.commit(unit).await),
+        Step::Claim { subscription, beginning, renamed_from } => {
+            let start = if beginning { StartAt::Beginning } else { StartAt::Now };
+            let claim = Claim { subscription, start, renamed_from };
+            format!("{:#?}", store.claim(vec![claim]).await)
+        }
+        Step::Release { subscription, epoch } => {
+            format!("{:?}", store.release(subscription, epoch).await)
+        }
+        Step::Remove(subscription) => {
+            format!("{:?}", store.remove_subscription(subscription).await)
+        }
+    }
+}
+
+/// All that a store shows, as text.
+async fn dump(store: &dyn Backend) -> String {
+    let page = store.read_log(Position::START, &Selection::All, 1_000).await.unwrap();
+    let letters = store.letters(LetterFilter::default()).await.unwrap();
+    let due = store.due(Timestamp::MAX, 1_000).await.unwrap();
+    let rows = store.subscriptions().await.unwrap();
+    format!("{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{:?}", store.next_due().await)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn sqlite_does_what_memory_does(steps in prop::collection::vec(steps(), 1..30)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let place = Place::new();
+            let memory = backend::open("memory:", &Clock::system()).await.unwrap();
+            let mut sqlite: Arc<dyn Backend> = place.store().await.unwrap();
+            for (number, step) in steps.into_iter().enumerate() {
+                let expected = take(&*memory, step.clone()).await;
+                prop_assert_eq!(take(&*sqlite, step).await, expected);
+                if number % 10 == 9 {
+                    drop(sqlite);
+                    sqlite = place.store().await.unwrap();
+                }
+            }
+            prop_assert_eq!(dump(&*sqlite).await, dump(&*memory).await);
+            Ok(())
+        })?;
+    }
+}

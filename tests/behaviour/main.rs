@@ -1,0 +1,7 @@
+//! What the library promises, topic by topic.
+
+mod letters;
+mod order;
+mod publish;
+mod replay;
+mod retry;
