@@ -26,10 +26,10 @@ pub(super) fn selection(
         handlers.iter().any(|handler| is_inside(handler.location.module, module))
     };
     let unlinked = selection.crates.iter().filter(|krate| !crates.contains(krate.name()));
-    let unknown = selection.only.iter().filter(|path| !paths.contains(*path));
+    let unknown = selection.paths().filter(|path| !paths.contains(&**path));
     let empty = selection.only_modules.iter().filter(|module| !is_module(module));
     (unlinked.map(|krate| nothing_registered(krate.name())))
-        .chain(unknown.map(|path| no_handler(path, &paths)))
+        .chain(unknown.map(|path| no_handler(&path, &paths)))
         .chain(empty.map(|module| no_module(module, handlers)))
         .collect()
 }
