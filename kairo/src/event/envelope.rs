@@ -144,13 +144,34 @@ enum Source {
 impl AnyEvent {
     about!();
 
-    /// Makes an event from its name and its payload as JSON, checked against the type of that
-    /// name. It can be published like any other.
+    /// Makes an event from its name and its payload, checked against the type of that name. It can
+    /// be published like any other.
+    ///
+    /// ```
+    /// use kairo::{prelude::*, serde_json::json};
+    ///
+    /// #[event("user.created")]
+    /// struct UserCreated { #[key] user_id: u64 }
+    ///
+    /// let event = AnyEvent::new("user.created", json!({ "user_id": 7 }))?;
+    /// assert_eq!(event.stream().as_str(), "user-7");
+    /// # Ok::<(), kairo::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a malformed name, [`Error::NotFound`] when no `#[event]` of this
-    /// binary has that name, [`Error::Decode`] when the payload is not what its type wants.
-    pub fn new(name: &str, json: impl Into<Bytes>) -> Result<Self> {
+    /// [`Error::Invalid`] for a malformed name or a payload that its type finds not valid,
+    /// [`Error::NotFound`] when no `#[event]` of this binary has that name, [`Error::Decode`] when
+    /// the payload is not what its type wants.
+    #[expect(clippy::needless_pass_by_value, reason = "`json!(..)` is what people hand in")]
+    pub fn new(name: &str, payload: serde_json::Value) -> Result<Self> {
+        Self::from_json(name, payload.to_string())
+    }
+
+    /// Makes an event as [`new`](Self::new) does, from a payload that is JSON text already.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn from_json(name: &str, json: impl Into<Bytes>) -> Result<Self> {
         let name = EventName::new(name)?;
         let payload = json.into();
         let entry = super::registered(name.as_str())
