@@ -99,12 +99,42 @@ impl<T> Envelope<T> {
         &self.payload
     }
 
+    /// The payload by value; it is cloned only while another handler has it as well.
+    #[must_use]
+    pub fn into_payload(self) -> T
+    where
+        T: Clone,
+    {
+        // An event from the log keeps the payload for its other handlers.
+        drop(self.source);
+        Arc::unwrap_or_clone(self.payload)
+    }
+
     fn data(&self) -> &EventData {
         self.source.data()
     }
 
     fn place(&self) -> (Position, u64) {
         self.source.place()
+    }
+}
+
+impl<T: Event> Envelope<T> {
+    /// An envelope outside a log, with an id and a time of its own, to call a handler with in a
+    /// test.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] when the payload cannot be written as JSON, [`Error::Invalid`] when its
+    /// key makes no valid stream name.
+    pub fn of(payload: T) -> Result<Self> {
+        let source = AnyEvent::fresh(Draft::encode(&payload)?, &Clock::system());
+        Ok(Self { source, payload: Arc::new(payload) })
+    }
+}
+
+impl<T> From<Envelope<T>> for AnyEvent {
+    fn from(envelope: Envelope<T>) -> Self {
+        envelope.source
     }
 }
 
@@ -277,5 +307,26 @@ impl fmt::Debug for AnyEvent {
             .field("version", &self.version())
             .field("payload", &String::from_utf8_lossy(self.payload()))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event;
+
+    #[event("parcel.sent")]
+    struct ParcelSent {
+        #[key]
+        parcel: u64,
+    }
+
+    #[test]
+    fn an_envelope_outside_a_log_holds_its_payload_and_has_no_place() {
+        let envelope = Envelope::of(ParcelSent { parcel: 7 }).unwrap();
+        assert_eq!((envelope.name(), envelope.stream().as_str()), ("parcel.sent", "parcel-7"));
+        assert_eq!((envelope.position(), envelope.version()), (Position::START, 0));
+        assert_eq!(AnyEvent::from(envelope.clone()).decode::<ParcelSent>().unwrap().parcel, 7);
+        assert_eq!(envelope.into_payload().parcel, 7);
     }
 }
