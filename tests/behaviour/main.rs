@@ -1,5 +1,6 @@
 //! What the library promises, topic by topic.
 
+mod closures;
 mod letters;
 mod order;
 mod publish;

@@ -231,9 +231,9 @@ pub trait ClosureOutput {
     fn into_outcome(self) -> Outcome;
 }
 
-impl ClosureOutput for () {
+impl<T: HandlerOutput> ClosureOutput for T {
     fn into_outcome(self) -> Outcome {
-        Ok(Vec::new())
+        Ok(self.into_drafts()?)
     }
 }
 

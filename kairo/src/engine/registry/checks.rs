@@ -156,7 +156,7 @@ pub(super) fn interest(handler: &HandlerEntry, known: &Known) -> Result<Interest
         )),
         Listen::Members => Ok(Interest::Names(handler.members)),
         Listen::Pattern(pattern) => {
-            check_pattern(pattern).map(|()| Interest::Pattern(pattern)).map_err(malformed)
+            check_pattern(pattern).map(|()| Interest::Pattern(pattern.into())).map_err(malformed)
         }
         Listen::Regex(source) => NameRegex::new(source).map(Interest::Regex).map_err(malformed),
     }
