@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
 mod bounds;
+mod closures;
 mod delayed;
 mod ephemeral;
 mod faults;
