@@ -1,5 +1,6 @@
 //! What the library promises, topic by topic.
 
+mod health;
 mod letters;
 mod order;
 mod publish;
