@@ -17,6 +17,7 @@ extern crate self as kairo;
 pub mod error;
 pub mod clock;
 mod observe;
+mod nearest;
 pub mod event;
 pub mod handler;
 pub mod retry;

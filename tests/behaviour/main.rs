@@ -8,6 +8,7 @@ mod delayed;
 mod ephemeral;
 mod faults;
 mod handlers;
+mod health;
 mod letters;
 mod newer;
 mod order;

@@ -26,7 +26,7 @@ use self::ephemeral::Ephemerals;
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,
-    health::{Condition, Health, SubscriptionHealth},
+    health::{Condition, Health, LAG_MAX, SubscriptionHealth},
     log::EventLog,
     publish::{Publish, PublishAll},
     publishable::Publishable,

@@ -52,8 +52,29 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Takes subscriptions over, all of them under one new epoch.
+/// Takes subscriptions over, one after the other as far as anybody can see.
 fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
+    let (mut claimed, mut rest) = (Vec::with_capacity(claims.len()), claims);
+    while !rest.is_empty() {
+        let (apart, later) = rest.split_at(apart(rest));
+        claimed.extend(claim_apart(connection, apart)?);
+        rest = later;
+    }
+    Ok(claimed)
+}
+
+/// How many claims at the front have nothing to do with each other; at least one.
+fn apart<'a>(claims: &'a [Claim]) -> usize {
+    let mut names = HashSet::new();
+    let meets_another = |claim: &'a Claim| {
+        claim.renamed_from.as_ref().is_some_and(|old| names.contains(old))
+            || !names.insert(&claim.subscription)
+    };
+    claims.iter().position(meets_another).unwrap_or(claims.len())
+}
+
+/// Takes subscriptions over, all of them under one new epoch.
+fn claim_apart(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
     for request in claims {
         rename_if_new(connection, request)?;
     }

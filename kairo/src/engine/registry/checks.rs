@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::{
     EventEntry, HandlerEntry, Selection, Wired, is_inside,
     known::{Known, KnownEvent},
-    nearest::nearest,
 };
 use crate::{
     event::pattern::{Interest, NameRegex, check_pattern},
     handler::{context::States, entry::Listen},
+    nearest::nearest,
 };
 
 /// What the builder names and the binary does not have.

@@ -3,7 +3,6 @@
 mod checks;
 mod crates;
 mod known;
-mod nearest;
 mod report;
 #[cfg(test)]
 mod tests;
