@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
 mod bounds;
+mod closures;
 mod delayed;
 mod ephemeral;
 mod faults;
 mod handlers;
+mod health;
 mod letters;
 mod names;
 mod newer;

@@ -25,6 +25,16 @@ impl Billing {
     async fn bill(&self, _user: &UserCreated) {}
 }
 
+mod reminders {
+    use super::{AnyEvent, Billing, handlers};
+
+    #[handlers]
+    impl Billing {
+        #[handler(pattern = "user.*")]
+        pub(super) async fn remind(&self, _event: &AnyEvent) {}
+    }
+}
+
 fn names(wiring: &Wiring) -> Vec<&str> {
     wiring.handlers().iter().map(|handler| handler.name).collect()
 }
@@ -40,8 +50,13 @@ fn mistakes(builder: Builder) -> Vec<String> {
 #[test]
 fn every_linked_handler_is_found() {
     let wiring = Kairo::builder().state(Mailer).handlers(Billing).check().unwrap();
-    let expected =
-        ["kairo_tests::note", "wiring::Billing::bill", "wiring::audit", "wiring::welcome"];
+    let expected = [
+        "kairo_tests::note",
+        "wiring::Billing::bill",
+        "wiring::audit",
+        "wiring::reminders::Billing::remind",
+        "wiring::welcome",
+    ];
     assert_eq!(names(&wiring), expected);
 }
 
@@ -59,6 +74,12 @@ fn a_process_can_run_a_choice_of_the_handlers() {
     assert_eq!(names(&wiring), ["wiring::audit"]);
     let wiring = Kairo::builder().only_module("kairo_tests").check().unwrap();
     assert_eq!(names(&wiring), ["kairo_tests::note"]);
+}
+
+#[test]
+fn a_method_is_chosen_wherever_its_impl_lies() {
+    let wiring = Kairo::builder().handlers(Billing).only(Billing::remind).check().unwrap();
+    assert_eq!(names(&wiring), ["wiring::reminders::Billing::remind"]);
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! Publishing: from a payload to a place in the log, or in the timetable.
 
-use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{self, IntoFuture},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -121,15 +127,20 @@ impl<'a, E: Publishable> Publish<'a, E> {
 
     async fn run(self) -> Result<Published> {
         let bus = self.bus?;
-        let shared = bus.get();
-        if let Some(event) = self.event.in_memory() {
-            self.options.check_ephemeral()?;
-            return ephemeral::publish(shared, event).await;
-        }
         let (draft, scope) = (self.event.draft()?, bus.scope());
         // The payload is encoded, so the value itself is not held across the commit.
         drop(self.event);
-        publish(shared, scope.as_deref(), draft, self.options).await
+        publish(bus.get(), scope.as_deref(), draft, self.options).await
+    }
+}
+
+/// Hands an event that lives in memory to its handlers. It is a future of its own and takes only
+/// what it needs, because it should be small.
+async fn run_in_memory<E: Publishable>(bus: Result<Bus<'_>>, event: E) -> Result<Published> {
+    let bus = bus?;
+    match event.in_memory() {
+        Some(event) => ephemeral::publish(bus.get(), event).await,
+        None => Err(Error::Misuse("a durable event cannot be handled in memory alone")),
     }
 }
 
@@ -138,7 +149,14 @@ impl<'a, E: Publishable + 'a> IntoFuture for Publish<'a, E> {
     type IntoFuture = Boxed<'a, Result<Published>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        if self.event.in_memory().is_none() {
+            return Box::pin(self.run());
+        }
+        let Self { bus, event, options } = self;
+        match options.check_ephemeral() {
+            Ok(()) => Box::pin(run_in_memory(bus, event)),
+            Err(error) => Box::pin(future::ready(Err(error))),
+        }
     }
 }
 

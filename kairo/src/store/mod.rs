@@ -45,6 +45,7 @@ pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// - `log_order_is_stream_order`: a later version has a later position.
 /// - `no_reader_passes_a_hole`: what [`read_log`](Self::read_log) has passed never changes: no
 ///   event commits at or before the `end` of a page that was returned.
+/// - `a_count_is_what_a_reader_would_read`, up to its limit.
 /// - `a_commit_wakes_the_watchers`
 /// - `a_failed_commit_can_be_repeated`
 /// - `a_dropped_commit_is_still_all_or_nothing`: dropping the future cancels nothing half-way.
@@ -68,6 +69,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         selection: &'a Selection,
         limit: usize,
     ) -> BoxFuture<'a, Result<Page>>;
+
+    /// How many selected events lie behind `after`, counted up to `limit` and no further.
+    fn count<'a>(
+        &'a self,
+        after: Position,
+        selection: &'a Selection,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<u64>>;
 
     /// The events at these positions, in log order; those that are not there are left out.
     fn read_at<'a>(

@@ -1,6 +1,6 @@
 //! Subscriptions: their claims, places and parked events.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -52,21 +52,51 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Takes subscriptions over, all of them under one new epoch.
+/// Takes subscriptions over, one after the other as far as anybody can see.
 fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
+    let (mut claimed, mut rest) = (Vec::with_capacity(claims.len()), claims);
+    while !rest.is_empty() {
+        let (apart, later) = rest.split_at(apart(rest));
+        claimed.extend(claim_apart(connection, apart)?);
+        rest = later;
+    }
+    Ok(claimed)
+}
+
+/// How many claims at the front have nothing to do with each other; at least one.
+fn apart<'a>(claims: &'a [Claim]) -> usize {
+    let mut names = HashSet::new();
+    let meets_another = |claim: &'a Claim| {
+        claim.renamed_from.as_ref().is_some_and(|old| names.contains(old))
+            || !names.insert(&claim.subscription)
+    };
+    claims.iter().position(meets_another).unwrap_or(claims.len())
+}
+
+/// Takes subscriptions over, all of them under one new epoch.
+fn claim_apart(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
     for request in claims {
         rename_if_new(connection, request)?;
     }
+    let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
     let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
     let Count(epoch) = connection.query_row(next, [], |row| row.get(0))?;
-    let burdened = burdened(connection)?;
-    let claimed = claims.iter().map(|request| claim(connection, request, epoch, &burdened));
-    let claimed = claimed.collect::<rusqlite::Result<_>>()?;
+    let known = known(connection, &names)?;
+    for request in claims.iter().filter(|request| !known.contains(&request.subscription)) {
+        insert_new(connection, &request.subscription, request.start, epoch)?;
+    }
+    let mut places = places(connection, &names, epoch)?;
     let update = "UPDATE kairo_subscription SET epoch = ?1, clean = 0 \
          WHERE name IN (SELECT value FROM json_each(?2))";
-    let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
     connection.execute(update, params![Count(epoch), Json(&names)])?;
-    Ok(claimed)
+    for name in burdened(connection)? {
+        if let Some(claimed) = places.get_mut(&name) {
+            claimed.parked = parked_rows(connection, &name)?;
+            claimed.letters = letters::pending(connection, &name, &mut Names::default())?;
+        }
+    }
+    let taken = names.iter().map(|name| places.remove(*name));
+    taken.map(|claimed| claimed.ok_or(rusqlite::Error::QueryReturnedNoRows)).collect()
 }
 
 fn rename_if_new(connection: &Connection, claim: &Claim) -> rusqlite::Result<()> {
@@ -87,40 +117,36 @@ fn burdened(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
     names.collect()
 }
 
-fn claim(
-    connection: &Connection,
-    claim: &Claim,
-    epoch: u64,
-    burdened: &HashSet<String>,
-) -> rusqlite::Result<Claimed> {
-    let name = claim.subscription.as_str();
-    let select =
-        "SELECT generation, clean, low_water, finished FROM kairo_subscription WHERE name = ?1";
+/// Which of these subscriptions there are.
+fn known(connection: &Connection, names: &Vec<&String>) -> rusqlite::Result<HashSet<String>> {
+    let select = "SELECT name FROM kairo_subscription \
+         WHERE name IN (SELECT value FROM json_each(?1))";
     let mut select = connection.prepare_cached(select)?;
-    let mut found = || {
-        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, bool>(1)?, checkpoint(row, 2)?));
-        select.query_row([name], row).optional()
-    };
-    let (generation, clean, checkpoint) = match found()? {
-        Some(known) => known,
-        None => {
-            insert_new(connection, name, claim.start, epoch)?;
-            found()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?
-        }
-    };
-    let mut claimed = Claimed {
-        epoch,
-        generation,
-        unclean: !clean,
-        checkpoint,
-        parked: Vec::new(),
-        letters: Vec::new(),
-    };
-    if burdened.contains(name) {
-        claimed.parked = parked_rows(connection, name)?;
-        claimed.letters = letters::pending(connection, name, &mut Names::default())?;
-    }
-    Ok(claimed)
+    let rows = select.query_map([Json(names)], |row| Ok(text(row, 0)?.into_owned()))?;
+    rows.collect()
+}
+
+/// Where these subscriptions are, for an owner of this epoch.
+fn places(
+    connection: &Connection,
+    names: &Vec<&String>,
+    epoch: u64,
+) -> rusqlite::Result<HashMap<String, Claimed>> {
+    let select = "SELECT name, generation, clean, low_water, finished FROM kairo_subscription \
+         WHERE name IN (SELECT value FROM json_each(?1))";
+    let mut select = connection.prepare_cached(select)?;
+    let rows = select.query_map([Json(names)], |row| {
+        let claimed = Claimed {
+            epoch,
+            generation: row.get(1)?,
+            unclean: !row.get::<_, bool>(2)?,
+            checkpoint: checkpoint(row, 3)?,
+            parked: Vec::new(),
+            letters: Vec::new(),
+        };
+        Ok((text(row, 0)?.into_owned(), claimed))
+    })?;
+    rows.collect()
 }
 
 fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

@@ -262,27 +262,27 @@ fn shortened(mut text: String) -> String {
 /// Runs one attempt, catching a panic and ending it when its time is up.
 ///
 /// Most handlers are done at their first poll. Only the others cost a timer, and room for it.
-pub(crate) async fn run_once<F: Future<Output = Outcome>>(
+async fn run_once<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
     timeout: Duration,
     clock: &Clock,
 ) -> Result<Vec<Draft>, RunMiss> {
-    let first = future::poll_fn(|context| Poll::Ready(poll(run.as_mut(), context))).await;
+    let first = future::poll_fn(|context| Poll::Ready(poll_once(run.as_mut(), context))).await;
     match first {
         Poll::Ready(ended) => ended,
         Poll::Pending => Box::pin(run_on(run, timeout, clock)).await,
     }
 }
 
-/// Runs an attempt that was not done at its first poll.
-async fn run_on<F: Future<Output = Outcome>>(
+/// Runs an attempt that was not done at its first poll, until its time is up.
+pub(crate) async fn run_on<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
     timeout: Duration,
     clock: &Clock,
 ) -> Result<Vec<Draft>, RunMiss> {
     tokio::select! {
         biased;
-        ended = future::poll_fn(|context| poll(run.as_mut(), context)) => ended,
+        ended = future::poll_fn(|context| poll_once(run.as_mut(), context)) => ended,
         () = clock.sleep(timeout) => {
             let error = format!("the handler took longer than {timeout:?}");
             Err(Miss::of_kind(Class::Retryable, Reason::TimedOut, error).into())
@@ -291,7 +291,7 @@ async fn run_on<F: Future<Output = Outcome>>(
 }
 
 /// Polls an attempt; a panic is a miss like others.
-fn poll<F: Future<Output = Outcome>>(
+pub(crate) fn poll_once<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
     context: &mut task::Context<'_>,
 ) -> Poll<Result<Vec<Draft>, RunMiss>> {

@@ -134,8 +134,12 @@ impl Runner {
             tail.mark_unchanged();
             let now = self.engine.clock.now();
             self.take_in(now);
-            self.start(now);
+            let ended_at_once = self.start(now);
             self.record_if_due(now);
+            if ended_at_once {
+                // There may be room for more, at the latest until too much is unsettled.
+                continue;
+            }
             if self.is_finished() {
                 break;
             }
