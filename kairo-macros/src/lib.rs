@@ -200,7 +200,7 @@ pub fn events(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// - `retry(max = 5, backoff = "2s", exponential, jitter, pause_max = "1m")`: how a failure is
 ///   retried; 5 retries are 6 attempts. Durations are a whole number and `ms`, `s`, `m` or `h`.
 /// - `timeout = "30s"`: how long an attempt may take.
-/// - `concurrency = 8`: how many events of different keys run side by side.
+/// - `concurrency = 8`: how many events of different keys run side by side, from 1 to 256.
 /// - `unordered`: events of one key may overtake each other.
 /// - `dead_letter = false`: a dead event is dropped instead of kept.
 /// - `on_dead = "hold-key" | "release-key"`: whether later events of the key wait for a dead one.
