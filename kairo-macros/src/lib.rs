@@ -22,7 +22,8 @@ use proc_macro::TokenStream;
 ///
 /// The type gets `Clone`, `Debug`, `Serialize` and `Deserialize`, each unless a `#[derive(..)]`
 /// **below** this attribute has it already. (A derive above it runs first and cannot be seen, so
-/// rustc would report two implementations.) It registers itself from every linked crate.
+/// rustc would report two implementations.) It registers itself from every linked crate. Names
+/// that begin with `kairo`, `saga` or `pipeline` are kept for the library's own events.
 ///
 /// ```
 /// use kairo::prelude::*;

@@ -80,7 +80,7 @@ fn check_name(mistakes: &mut Mistakes, input: &Input) -> LitStr {
         input.args.lead.clone()
     };
     if let Some(name) = name {
-        if let Err(message) = names::check_name(&name.value()) {
+        if let Err(message) = names::check_declared(&name.value()) {
             mistakes.at(name.span(), message);
         }
         return name;
