@@ -45,7 +45,8 @@ use proc_macro::TokenStream;
 /// - `stream = "user-{user_id}"`: names the stream by a template over the fields.
 /// - `version = 2, from(UserCreatedV1)`: payloads of version 1 are read through
 ///   `impl Upcast<UserCreatedV1> for UserCreated`. The chain of versions is checked.
-/// - `validate`: payloads are checked by `impl Validate` when they are published or received.
+/// - `validate`: payloads are checked by `impl Validate` when they are published, or returned by a
+///   handler; what the log has already is not checked again.
 /// - `ephemeral`: the event lives in memory only, and is handled inside `publish`.
 /// - `local`: lets another type of the same crate have the same name, in tests for example;
 ///   without it that is a compile error.
@@ -215,8 +216,9 @@ pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an `async fn` react to dead letters, which are the event `kairo.dead-letter.created`.
 ///
-/// What it fails at becomes no dead letter again. The options are those of `#[handler]`, without
-/// the ones that say what it listens to or what becomes of dead events.
+/// What it fails at becomes a dead letter in its turn, but no event is made of that one, so that an
+/// alarm that fails does not ring itself. The options are those of `#[handler]`, without the ones
+/// that say what it listens to or what becomes of dead events.
 ///
 /// ```
 /// use kairo::{delivery::DeadLetter, prelude::*};
