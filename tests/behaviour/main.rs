@@ -1,8 +1,17 @@
 //! What the library promises, topic by topic.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
+
+mod bounds;
 mod closures;
+mod delayed;
+mod ephemeral;
+mod faults;
+mod handlers;
 mod letters;
+mod newer;
 mod order;
 mod publish;
 mod replay;
 mod retry;
+mod stop;

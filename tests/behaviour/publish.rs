@@ -319,7 +319,7 @@ async fn dropping_a_wait_cancels_nothing() {
         let note = seen.clone();
         kairo
             .subscribe::<Sample>("twice")
-            .retry(RetryPolicy::new(1).backoff(Duration::from_secs(60)))
+            .retry(RetryPolicy::new(1).backoff(Duration::from_mins(1)))
             .handle(move |_| {
                 note.note(());
                 let first = note.all().len() == 1;

@@ -1,1 +1,53 @@
-//! Processes that are killed.
+//! Processes that are killed, again and again, on one file, and what must be true afterwards.
+//!
+//! The test starts its own binary as the process to be killed: [`life`] is that process.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
+
+mod audit;
+mod life;
+mod parent;
+mod poison;
+mod shop;
+
+use self::parent::{Dice, End, Folder};
+
+/// How many lives end by SIGKILL.
+const KILLS: u32 = 220;
+
+/// Of as many lives, one ends cleanly; what is in flight then runs side by side in the next.
+const CLEAN_EACH: u32 = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_doubled_or_overtaken_however_often_the_process_is_killed() {
+    let folder = Folder::new();
+    let mut dice = Dice::new();
+    let mut killed = 0;
+    for life in 0.. {
+        if killed == KILLS {
+            break;
+        }
+        // Some do not get further than their start.
+        let lifetime = if life < 30 { dice.between(1, 20) } else { dice.between(10, 120) };
+        let end = if life % CLEAN_EACH == 0 { End::Asked } else { End::Killed };
+        killed += u32::from(end == End::Killed);
+        parent::live(&folder, dice.between(0, u64::MAX), lifetime, end).await;
+    }
+    let kairo = shop::settle(&folder).await;
+    let told = audit::audit(&folder, &kairo).await;
+    kairo.shutdown().await.unwrap();
+    drop(kairo);
+    audit::integrity(&folder);
+    println!("{killed} kills: {told}");
+}
+
+#[tokio::test]
+async fn an_event_that_kills_its_process_is_dead_after_five_lone_flights() {
+    poison::check().await;
+}
+
+#[test]
+#[ignore = "it is the process that the other tests kill"]
+fn one_life() {
+    life::run();
+}

@@ -57,28 +57,27 @@ impl StoreUrl {
         &self.place
     }
 
-    /// The options, with their values.
-    pub(super) fn options(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.options.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// Refuses options that are not among `known`.
+    /// The values of the options `known`; there must be no others.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the first such option, and the nearest known one.
-    pub(super) fn check_options(&self, known: &[&str]) -> Result {
-        match self.options().find(|(name, _)| !known.contains(name)) {
-            None => Ok(()),
+    /// [`Error::Invalid`] naming the first unknown option, and the nearest known one.
+    pub(super) fn options<const N: usize>(&self, known: [&str; N]) -> Result<[Option<&str>; N]> {
+        match self.options.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            None => Ok(known.map(|name| self.option(name))),
             Some((name, _)) => {
                 let scheme = &self.scheme;
-                let have = match known {
+                let have = match known.as_slice() {
                     [] => format!("`{scheme}:` has no options"),
-                    _ => format!("`{scheme}:` has {}", quoted(known, "")),
+                    known => format!("`{scheme}:` has {}", quoted(known, "")),
                 };
-                let hint = nearest(name, known);
+                let hint = nearest(name, &known);
                 Err(self.invalid(format!("there is no option `{name}`{hint}; {have}")))
             }
         }
+    }
+
+    fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// An error about this URL.
@@ -163,7 +162,7 @@ mod tests {
     #[test]
     fn an_unknown_option_names_the_nearest() {
         let url = StoreUrl::parse("sqlite:x?synchronos=full").unwrap();
-        let error = url.check_options(&["synchronous"]).unwrap_err().to_string();
+        let error = url.options(["synchronous"]).unwrap_err().to_string();
         assert!(error.contains("did you mean `synchronous`?"), "{error}");
     }
 

@@ -25,7 +25,10 @@ use crate::{
         timetable,
     },
     error::{Error, Result, WiringError},
-    handler::context::States,
+    handler::{
+        context::{Need, States},
+        entry::HandlerEntry,
+    },
     retry::RetryPolicy,
 };
 
@@ -33,7 +36,7 @@ use crate::{
 const URL_VARIABLE: &str = "KAIRO_URL";
 
 /// A service that publishes: made once there is something to publish on.
-type Make = Box<dyn FnOnce(Publisher, &mut States) + Send>;
+type Make = Box<dyn FnOnce(Publisher, &mut States) -> Option<String> + Send>;
 
 /// What a bus is made of.
 #[derive(Default)]
@@ -44,6 +47,7 @@ pub struct Builder {
     clock: Clock,
     states: States,
     make: Vec<Make>,
+    services: Vec<Need>,
     mistakes: Vec<String>,
     defaults: Defaults,
     crates: Vec<Crate>,
@@ -69,14 +73,15 @@ impl Builder {
     /// A value for the handlers that take `State<T>`; one of each type.
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         if self.states.get::<T>().is_some() {
-            self.mistakes.push(format!("a `{}` was given twice: give it once", type_name::<T>()));
+            self.mistakes.push(given_twice::<T>());
         }
         self.states.insert(Arc::new(value));
         self
     }
 
     /// The service whose `#[handlers]` block is linked.
-    pub fn handlers<T: Send + Sync + 'static>(self, service: T) -> Self {
+    pub fn handlers<T: Send + Sync + 'static>(mut self, service: T) -> Self {
+        self.services.push(Need::of::<T>());
         self.state(service)
     }
 
@@ -86,7 +91,12 @@ impl Builder {
         T: Send + Sync + 'static,
         F: FnOnce(Publisher) -> T + Send + 'static,
     {
-        self.make.push(Box::new(|publisher, states| states.insert(Arc::new(make(publisher)))));
+        self.services.push(Need::of::<T>());
+        self.make.push(Box::new(|publisher, states| {
+            let given = states.get::<T>().is_some();
+            states.insert(Arc::new(make(publisher)));
+            given.then(given_twice::<T>)
+        }));
         self
     }
 
@@ -175,6 +185,7 @@ impl Builder {
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
             alone: Semaphore::new(1),
+            started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
         });
         let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
@@ -190,18 +201,21 @@ impl Builder {
             defaults: self.defaults,
             wiring: registry.report(),
             subscriptions: RwLock::new(subscriptions),
+            subscribing: tokio::sync::Mutex::new(()),
             ephemerals: RwLock::new(Arc::new(ephemerals)),
             tasks: Mutex::new(tasks),
         });
         publisher.connect(&shared);
+        shared.engine.started.send_replace(true);
         Ok(Kairo { shared })
     }
 
     fn wire(&mut self, publisher: &Publisher) -> Result<Registry> {
         self.states.insert(Arc::new(publisher.clone()));
         for make in std::mem::take(&mut self.make) {
-            make(publisher.clone(), &mut self.states);
+            self.mistakes.extend(make(publisher.clone(), &mut self.states));
         }
+        self.mistakes.extend(self.services.iter().filter_map(without_handlers));
         let selection = Selection {
             only: &self.only,
             only_modules: &self.only_modules,
@@ -264,8 +278,9 @@ impl Builder {
         }
         let stored: HashSet<String> =
             backend.subscriptions().await?.into_iter().map(|row| row.subscription).collect();
+        // Handlers that another process runs, or another start, are no orphans.
         let (known, renamed): (HashSet<&str>, HashSet<&str>) = (
-            specs.iter().map(|spec| &*spec.name).collect(),
+            inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name).collect(),
             specs.iter().filter_map(|spec| spec.renamed_from).collect(),
         );
         let mut orphans: Vec<String> = stored
@@ -289,13 +304,33 @@ impl Builder {
     }
 }
 
+fn given_twice<T>() -> String {
+    format!("a `{}` was given twice: give it once", type_name::<T>())
+}
+
+/// A service that has no handlers was meant as something else.
+fn without_handlers(service: &Need) -> Option<String> {
+    let mut linked = inventory::iter::<HandlerEntry>.into_iter();
+    if linked.any(|entry| entry.service.is_some_and(|of| of().type_id == service.type_id)) {
+        return None;
+    }
+    let name = service.type_name;
+    Some(format!(
+        "`{name}` was given as a service, but has no handlers: put `#[handlers]` on its `impl` \
+         block, or give it with `.state(..)`"
+    ))
+}
+
 /// New handlers beside an orphan of the same name in another module, or of the same module.
 fn renames<'a>(orphans: &[String], new: impl Iterator<Item = &'a Spec>) -> Vec<String> {
     let (mut by_last, mut by_module) = (HashMap::new(), HashMap::new());
     for orphan in orphans {
         let (module, last) = split_path(orphan);
-        by_last.insert(last, orphan);
-        by_module.extend(module.map(|module| (module, orphan)));
+        // A name without a path may be that of a closure, which subscribes later.
+        if let Some(module) = module {
+            by_last.insert(last, orphan);
+            by_module.insert(module, orphan);
+        }
     }
     new.filter_map(|spec| {
         let (module, last) = split_path(&spec.name);

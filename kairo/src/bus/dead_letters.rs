@@ -6,15 +6,15 @@ use uuid::Uuid;
 
 use super::{Kairo, Shared, published::Published};
 use crate::{
-    delivery::{DeadLetter, LetterChange, LetterFilter},
+    delivery::{DeadLetter, LetterChange, LetterFilter, LetterState},
     engine::dispatch::Command,
     error::{Error, Result},
     handler::delivery::ClosureOutput,
-    store::Unit,
+    store::{PAYLOAD_MAX, Position, Unit},
 };
 
-/// How many letters a bulk verb changes in one commit. Reprocessing waits for the first outcomes
-/// of as many before it goes on, so a service that is down again is not run over.
+/// How many letters a bulk verb reads at once. Reprocessing waits for the first outcomes of as many
+/// before it goes on, so a service that is down again is not run over.
 const CHUNK: usize = 500;
 
 /// The dead letters of a bus.
@@ -56,15 +56,21 @@ impl DeadLetterQueue {
         self.replay_one(id, None).await
     }
 
-    /// As [`reprocess`](Self::reprocess), with another payload. The original is kept.
+    /// As [`reprocess`](Self::reprocess), with another payload, in the shape that the event had when
+    /// it was published. The original is kept.
     ///
     /// # Errors
-    /// Also [`Error::Decode`] when the event's type, where this process knows it, does not accept
+    /// Also [`Error::PayloadTooLarge`], and [`Error::Decode`] when the event's type, where this process knows it, does not accept
     /// the payload.
     pub async fn reprocess_with(&self, id: Uuid, payload: serde_json::Value) -> Result<Published> {
         let letter = self.find(id).await?;
-        if let Some(entry) = crate::event::registered(letter.original.name.as_str()) {
-            (entry.check)(letter.original.schema, payload.to_string().as_bytes())?;
+        let (event, json) = (letter.original.name.as_str(), payload.to_string());
+        if PAYLOAD_MAX < json.len() {
+            let (event, bytes) = (event.to_owned(), json.len());
+            return Err(Error::PayloadTooLarge { event, bytes, limit: PAYLOAD_MAX });
+        }
+        if let Some(entry) = crate::event::registered(event) {
+            (entry.check)(letter.original.schema, json.as_bytes())?;
         }
         self.replay_one(id, Some(payload)).await
     }
@@ -74,10 +80,8 @@ impl DeadLetterQueue {
     /// # Errors
     /// [`Error::NotFound`] when there is no such letter; [`Error::Store`] when the store fails.
     pub async fn remove(&self, id: Uuid) -> Result {
-        let letter = self.find(id).await?;
-        self.change(vec![LetterChange::Remove { id }]).await?;
-        self.tell_gone(&letter).await;
-        Ok(())
+        let marked = Marked::of(self.find(id).await?);
+        self.remove_marked(marked).await
     }
 
     /// Reprocesses every letter that passes the filter and is dead now, in the order of the log
@@ -115,12 +119,9 @@ impl DeadLetterQueue {
     /// [`Error::Store`] when the store fails; the letters of later chunks are then untouched.
     pub async fn remove_all(&self, filter: LetterFilter) -> Result<usize> {
         let mut count = 0;
-        for letter in self.snapshot(filter).await? {
-            match self.change(vec![LetterChange::Remove { id: letter.id }]).await {
-                Ok(()) => {
-                    count += 1;
-                    self.tell_gone(&letter).await;
-                }
+        for marked in self.snapshot(filter).await? {
+            match self.remove_marked(marked).await {
+                Ok(()) => count += 1,
                 Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -128,20 +129,21 @@ impl DeadLetterQueue {
         Ok(count)
     }
 
-    /// What passes the filter at this moment: a letter that comes later is not touched.
-    async fn snapshot(&self, mut filter: LetterFilter) -> Result<Vec<DeadLetter>> {
+    /// What passes the filter and is dead at this moment: a letter that comes later is not touched.
+    async fn snapshot(&self, mut filter: LetterFilter) -> Result<Vec<Marked>> {
         let now = self.shared.engine.clock.now();
         filter.dead_until = Some(filter.dead_until.map_or(now, |until| until.min(now)));
         let most = filter.limit.unwrap_or(usize::MAX);
-        let mut letters: Vec<DeadLetter> = Vec::new();
-        while letters.len() < most {
-            filter.limit = Some(CHUNK.min(most - letters.len()));
+        let mut marked: Vec<Marked> = Vec::new();
+        while marked.len() < most {
+            filter.limit = Some(CHUNK.min(most - marked.len()));
             let page = self.list(filter.clone()).await?;
             let Some(last) = page.last() else { break };
             filter.after = Some((last.last_failed, last.id));
-            letters.extend(page);
+            let dead = page.into_iter().filter(|letter| letter.state == LetterState::Dead);
+            marked.extend(dead.map(Marked::of));
         }
-        Ok(letters)
+        Ok(marked)
     }
 
     async fn find(&self, id: Uuid) -> Result<DeadLetter> {
@@ -149,9 +151,18 @@ impl DeadLetterQueue {
         letter.ok_or_else(|| Error::NotFound { what: "dead letter", value: id.to_string() })
     }
 
-    async fn change(&self, letters: Vec<LetterChange>) -> Result {
-        self.shared.engine.backend.commit(Unit { letters, ..Unit::default() }).await?;
+    async fn change(&self, change: LetterChange) -> Result {
+        let unit = Unit { letters: vec![change], ..Unit::default() };
+        self.shared.engine.backend.commit(unit).await?;
         Ok(())
+    }
+
+    /// Does something that must not stop half-way, even if nobody waits for it any more.
+    async fn to_the_end<F>(&self, work: impl FnOnce(Self) -> F) -> Result
+    where
+        F: Future<Output = Result> + Send + 'static,
+    {
+        tokio::spawn(work(self.clone())).await.unwrap_or(Err(Error::Closed))
     }
 
     async fn replay_one(&self, id: Uuid, edited: Option<serde_json::Value>) -> Result<Published> {
@@ -164,20 +175,43 @@ impl DeadLetterQueue {
         })?;
         let due = self.shared.engine.clock.now();
         let change = LetterChange::Replay { id, edited, due };
-        let replayed = change.apply(letter)?;
-        self.change(vec![change]).await?;
-        let letters = replayed.into_iter().collect();
-        running.commands.send(Command::Replay(letters)).await.map_err(|_| Error::Closed)?;
+        let replayed: Vec<_> = change.apply(letter)?.into_iter().collect();
+        let told = Arc::clone(&running);
+        self.to_the_end(|queue: Self| async move {
+            queue.change(change).await?;
+            told.commands.send(Command::Replay(replayed)).await.map_err(|_| Error::Closed)
+        })
+        .await?;
         Ok(Published::replayed(Arc::clone(&self.shared), id, Some(running)))
     }
 
-    /// Tells the subscription that a letter has gone, so that a key it held goes on.
-    async fn tell_gone(&self, letter: &DeadLetter) {
-        if let Some(running) = self.shared.running(&letter.subscription) {
-            let gone = Command::LetterGone { id: letter.id, key: letter.key() };
-            // A subscription that has stopped finds the letter gone when it is claimed again.
-            let _ = running.commands.send(gone).await;
-        }
+    async fn remove_marked(&self, marked: Marked) -> Result {
+        let Marked { id, subscription, key, .. } = marked;
+        self.to_the_end(|queue: Self| async move {
+            queue.change(LetterChange::Remove { id }).await?;
+            if let Some(running) = queue.shared.running(&subscription) {
+                // A subscription that has stopped finds the letter gone when it is claimed again.
+                let _ = running.commands.send(Command::LetterGone { id, key }).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// What is kept of a letter while many of them are worked off.
+struct Marked {
+    id: Uuid,
+    subscription: String,
+    key: String,
+    position: Position,
+}
+
+impl Marked {
+    fn of(letter: DeadLetter) -> Self {
+        let key = letter.key();
+        let DeadLetter { id, subscription, position, .. } = letter;
+        Self { id, subscription, key, position }
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     defaults: Defaults,
     wiring: Wiring,
     subscriptions: RwLock<Arc<[Arc<Running>]>>,
+    /// Held while a closure subscribes, so that a name is taken once.
+    subscribing: tokio::sync::Mutex<()>,
     ephemerals: RwLock<Arc<Ephemerals>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -112,12 +114,7 @@ impl Kairo {
     /// # Errors
     /// [`Error::Store`] when the store fails.
     pub async fn cancel(&self, id: Uuid) -> Result<bool> {
-        let unit = Unit { unscheduled: vec![id], ..Unit::default() };
-        match self.shared.engine.backend.commit(unit).await {
-            Ok(_) => Ok(true),
-            Err(Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.shared.cancel(id).await
     }
 
     /// Subscribes a closure to one kind of event, under a durable name.
@@ -188,6 +185,15 @@ impl Shared {
     /// The subscriptions of this moment.
     fn subscriptions(&self) -> Arc<[Arc<Running>]> {
         Arc::clone(&self.subscriptions.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn cancel(&self, id: Uuid) -> Result<bool> {
+        let unit = Unit { unscheduled: vec![id], ..Unit::default() };
+        match self.engine.backend.commit(unit).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn running(&self, name: &str) -> Option<Arc<Running>> {

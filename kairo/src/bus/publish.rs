@@ -1,6 +1,12 @@
 //! Publishing: from a payload to a place in the log, or in the timetable.
 
-use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{self, IntoFuture},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -22,20 +28,32 @@ use crate::{
     store::{Append, Unit, Version},
 };
 
+/// The most metadata that an event can have, keys and values together, in bytes.
+const METADATA_MAX: usize = 64 * 1024;
+
 /// A future that can be sent between threads.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The bus that something is published on.
 pub(super) enum Bus<'a> {
     Borrowed(&'a Arc<Shared>),
-    Owned(Arc<Shared>),
+    /// With the handler's run that was given the handle, wherever it is used.
+    Owned(Arc<Shared>, Option<Arc<Scope>>),
 }
 
 impl Bus<'_> {
-    const fn get(&self) -> &Arc<Shared> {
+    pub(super) const fn get(&self) -> &Arc<Shared> {
         match self {
             Self::Borrowed(shared) => shared,
-            Self::Owned(shared) => shared,
+            Self::Owned(shared, _) => shared,
+        }
+    }
+
+    /// The run of a handler that causes what is published.
+    fn scope(&self) -> Option<Arc<Scope>> {
+        match self {
+            Self::Owned(_, Some(scope)) => Some(Arc::clone(scope)),
+            Self::Owned(_, None) | Self::Borrowed(_) => Scope::current(),
         }
     }
 }
@@ -109,15 +127,20 @@ impl<'a, E: Publishable> Publish<'a, E> {
 
     async fn run(self) -> Result<Published> {
         let bus = self.bus?;
-        let shared = bus.get();
-        if let Some(event) = self.event.in_memory() {
-            self.options.check_ephemeral()?;
-            return ephemeral::publish(shared, event).await;
-        }
-        let draft = self.event.draft()?;
+        let (draft, scope) = (self.event.draft()?, bus.scope());
         // The payload is encoded, so the value itself is not held across the commit.
         drop(self.event);
-        publish(shared, draft, self.options).await
+        publish(bus.get(), scope.as_deref(), draft, self.options).await
+    }
+}
+
+/// Hands an event that lives in memory to its handlers. It is a future of its own and takes only
+/// what it needs, because it should be small.
+async fn run_in_memory<E: Publishable>(bus: Result<Bus<'_>>, event: E) -> Result<Published> {
+    let bus = bus?;
+    match event.in_memory() {
+        Some(event) => ephemeral::publish(bus.get(), event).await,
+        None => Err(Error::Misuse("a durable event cannot be handled in memory alone")),
     }
 }
 
@@ -126,7 +149,14 @@ impl<'a, E: Publishable + 'a> IntoFuture for Publish<'a, E> {
     type IntoFuture = Boxed<'a, Result<Published>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        if self.event.in_memory().is_none() {
+            return Box::pin(self.run());
+        }
+        let Self { bus, event, options } = self;
+        match options.check_ephemeral() {
+            Ok(()) => Box::pin(run_in_memory(bus, event)),
+            Err(error) => Box::pin(future::ready(Err(error))),
+        }
     }
 }
 
@@ -163,51 +193,80 @@ impl Options {
 }
 
 /// Makes an event of a draft, with the handler that is running as its cause if there is one.
-fn event_of(shared: &Shared, draft: Draft) -> Result<EventData> {
-    match Scope::current() {
+pub(super) fn event_of(shared: &Shared, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
+    match scope {
         Some(scope) => scope.cause(draft, shared.engine.clock.now()),
         None => root(draft, &shared.engine.clock),
     }
 }
 
-async fn publish(shared: &Arc<Shared>, draft: Draft, options: Options) -> Result<Published> {
+async fn publish(
+    shared: &Arc<Shared>,
+    scope: Option<&Scope>,
+    draft: Draft,
+    options: Options,
+) -> Result<Published> {
     let due = options.due(shared.engine.clock.now());
     if due.is_some() && options.expected != Version::Any {
         return Err(Error::Misuse("`.expect(..)` cannot be checked for a delayed event"));
     }
-    let mut event = event_of(shared, draft)?;
-    if let Some(stream) = options.stream {
-        event.stream = stream?;
-    }
-    if let Some(correlation) = options.correlation {
-        event.correlation = correlation;
-    }
+    check_metadata(&options.metadata)?;
+    let stream = options.stream.transpose()?;
+    let mut event = event_of(shared, scope, draft)?;
+    event.stream = stream.unwrap_or(event.stream);
+    event.correlation = options.correlation.unwrap_or(event.correlation);
     event.metadata.extend(options.metadata);
     if let Some(due) = due {
-        return delay(shared, event, due).await;
+        return delay(shared, scope, event, due).await;
     }
     let append =
         Append { stream: event.stream.clone(), expected: options.expected, events: vec![event] };
-    append_all(shared, vec![append]).await
+    append_all(shared, scope, vec![append]).await
 }
 
-async fn delay(shared: &Arc<Shared>, event: EventData, due: Timestamp) -> Result<Published> {
-    let published = Published::delayed(Arc::clone(shared), event.id);
+fn check_metadata(metadata: &Metadata) -> Result {
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if METADATA_MAX < bytes {
+        let value = format!("{bytes} bytes");
+        return Err(Error::invalid("metadata", value, format!("use at most {METADATA_MAX} bytes")));
+    }
+    Ok(())
+}
+
+async fn delay(
+    shared: &Arc<Shared>,
+    scope: Option<&Scope>,
+    event: EventData,
+    due: Timestamp,
+) -> Result<Published> {
+    let (name, id) = (event.name.clone(), event.id);
     let unit = Unit { scheduled: vec![Scheduled { due, event }], ..Unit::default() };
-    shared.engine.backend.commit(unit).await?;
+    let committed = shared.engine.backend.commit(unit).await;
+    if let (Some(scope), Err(_)) = (scope, &committed) {
+        scope.give_back(&name, id);
+    }
+    committed?;
     shared.planned.notify_one();
-    Ok(published)
+    Ok(Published::delayed(Arc::clone(shared), id))
 }
 
 /// Appends in one commit, and remembers which subscriptions there were.
-async fn append_all(shared: &Arc<Shared>, appends: Vec<Append>) -> Result<Published> {
-    let names: Vec<_> =
-        appends.iter().flat_map(|append| &append.events).map(|event| event.name.clone()).collect();
+pub(super) async fn append_all(
+    shared: &Arc<Shared>,
+    scope: Option<&Scope>,
+    appends: Vec<Append>,
+) -> Result<Published> {
+    let events = appends.iter().flat_map(|append| &append.events);
+    let names: Vec<_> = events.map(|event| (event.name.clone(), event.id)).collect();
     let subscriptions = shared.subscriptions();
-    let committed = shared.engine.backend.commit(Unit::of_appends(appends)).await?;
+    let committed = shared.engine.backend.commit(Unit::of_appends(appends)).await;
+    if let (Some(scope), Err(_)) = (scope, &committed) {
+        names.iter().for_each(|(name, id)| scope.give_back(name, *id));
+    }
+    let placed = committed?.placed;
     metrics::counter!(observe::PUBLISHED).increment(names.len() as u64);
-    let events = names.into_iter().zip(committed.placed);
-    let events = events.map(|(name, placed)| PublishedEvent { name, placed }).collect();
+    let events = names.into_iter().zip(placed);
+    let events = events.map(|((name, _), placed)| PublishedEvent { name, placed }).collect();
     Ok(Published::in_log(Arc::clone(shared), subscriptions, events))
 }
 
@@ -237,11 +296,11 @@ impl<'a> PublishAll<'a> {
     async fn run(self) -> Result<Published> {
         let bus = self.bus?;
         let shared = bus.get();
-        let mut appends = Vec::with_capacity(self.drafts.len());
-        for draft in self.drafts {
-            appends.push(Append::one(event_of(shared, draft?)?));
-        }
-        append_all(shared, appends).await
+        let scope = bus.scope();
+        let drafts = self.drafts.into_iter().collect::<Result<Vec<_>>>()?;
+        let events = drafts.into_iter().map(|draft| event_of(shared, scope.as_deref(), draft));
+        let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
+        append_all(shared, scope.as_deref(), appends).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::any::Any;
 use crate::{
     error::{Error, Result},
     event::{Event, envelope::AnyEvent, record::Draft, registered},
+    handler::delivery::Payload,
 };
 
 /// An event that can be published: every `#[event]`, and [`AnyEvent`].
@@ -35,6 +36,13 @@ pub struct InMemory<'a> {
     pub(crate) name: &'static str,
     pub(crate) value: &'a (dyn Any + Send + Sync),
     pub(crate) encode: fn(&dyn Any) -> Result<Draft>,
+}
+
+impl<'a> InMemory<'a> {
+    /// The value, as a delivery carries it.
+    pub(super) fn payload(self) -> Payload<'a> {
+        Payload::Shared { value: self.value, encode: self.encode }
+    }
 }
 
 #[diagnostic::do_not_recommend]

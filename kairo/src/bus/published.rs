@@ -5,9 +5,9 @@ use std::{fmt, sync::Arc};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::Shared;
+use super::{Shared, ephemeral::Ran};
 use crate::{
-    engine::dispatch::{Command, Outcome, Running, Subject, Waiter, scope::Scope},
+    engine::dispatch::{Command, Outcome, Running, Subject, Waiter, scope::refuse_in_handler},
     error::{Error, Result},
     event::name::EventName,
     store::{Placed, Position},
@@ -27,7 +27,7 @@ enum State {
     InLog { subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
     Delayed(Uuid),
     Replayed { letter: Uuid, subscription: Option<Arc<Running>> },
-    Ephemeral(Handled),
+    Ephemeral(Ran),
 }
 
 /// An event with its place.
@@ -58,8 +58,8 @@ impl Published {
         Self { shared, state: State::Replayed { letter, subscription } }
     }
 
-    pub(super) const fn ephemeral(shared: Arc<Shared>, handled: Handled) -> Self {
-        Self { shared, state: State::Ephemeral(handled) }
+    pub(super) const fn ephemeral(shared: Arc<Shared>, ran: Ran) -> Self {
+        Self { shared, state: State::Ephemeral(ran) }
     }
 
     /// The id of the event, or of the first of several; of the letter that is reprocessed; nil for
@@ -123,15 +123,24 @@ impl Published {
         self.outcomes(true).await
     }
 
-    async fn outcomes(&self, settled: bool) -> Result<Handled> {
-        if Scope::current().is_some() {
-            return Err(Error::Misuse(
-                "inside a handler, waiting for handlers would wait for itself",
-            ));
+    /// One subscription that has stopped says so; when the bus itself stops, nobody is waited for.
+    async fn answer(&self, reply: Option<oneshot::Receiver<Outcome>>) -> Result<Outcome> {
+        let outcome = match reply {
+            Some(reply) => reply.await.ok(),
+            None => None,
+        };
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None if *self.shared.engine.stop.borrow() => Err(Error::Closed),
+            None => Ok(Outcome::Stopped),
         }
+    }
+
+    async fn outcomes(&self, settled: bool) -> Result<Handled> {
+        refuse_in_handler()?;
         let mut asked = Vec::new();
         match &self.state {
-            State::Ephemeral(handled) => return Ok(handled.clone()),
+            State::Ephemeral(ran) => return Ok(ran.handled()),
             State::Delayed(_) => {
                 return Err(Error::Misuse("a delayed event is not handled before it is due"));
             }
@@ -139,33 +148,34 @@ impl Published {
                 let Some(running) = subscription else {
                     return Err(Error::Misuse("the letter's subscription runs in another process"));
                 };
-                asked.push(ask(running, Subject::Letter(*letter), settled).await?);
+                asked.push(ask(running, Subject::Letter(*letter), settled).await);
             }
             State::InLog { subscriptions, events } => {
                 for event in events {
                     let subject = Subject::Event(event.placed.position);
                     let name = event.name.as_str();
                     for running in subscriptions.iter().filter(|it| it.spec.interest.wants(name)) {
-                        asked.push(ask(running, subject, settled).await?);
+                        asked.push(ask(running, subject, settled).await);
                     }
                 }
             }
         }
         let mut outcomes = Vec::with_capacity(asked.len());
         for (name, reply) in asked {
-            outcomes.push((name, reply.await.map_err(|_| Error::Closed)?));
+            outcomes.push((name, self.answer(reply).await?));
         }
         Ok(Handled { outcomes })
     }
 }
 
-type Asked = (Arc<str>, oneshot::Receiver<Outcome>);
+/// A subscription's name, and its answer unless it has stopped.
+type Asked = (Arc<str>, Option<oneshot::Receiver<Outcome>>);
 
-async fn ask(running: &Running, subject: Subject, settled: bool) -> Result<Asked> {
+async fn ask(running: &Running, subject: Subject, settled: bool) -> Asked {
     let (reply, answer) = oneshot::channel();
     let command = Command::Watch(subject, Waiter { settled, reply });
-    running.commands.send(command).await.map_err(|_| Error::Closed)?;
-    Ok((Arc::clone(&running.spec.name), answer))
+    let sent = running.commands.send(command).await;
+    (Arc::clone(&running.spec.name), sent.is_ok().then_some(answer))
 }
 
 impl fmt::Debug for Published {

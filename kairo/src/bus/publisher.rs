@@ -5,12 +5,15 @@ use std::{
     sync::{Arc, OnceLock, Weak},
 };
 
+use uuid::Uuid;
+
 use super::{
     Shared,
     publish::{Bus, Publish, PublishAll},
     publishable::Publishable,
 };
 use crate::{
+    engine::dispatch::scope::Scope,
     error::{Error, Result},
     handler::{Context, Failure, FromContext},
 };
@@ -18,17 +21,21 @@ use crate::{
 /// Publishes on a bus without keeping it running. Handlers take it as an argument, services get it
 /// from [`Builder::handlers_with`](super::Builder::handlers_with).
 ///
-/// What a handler publishes, through this or through any other handle, has the handled event as
-/// its cause, shares its correlation, and is in the log once even if the handler runs again.
+/// What a handler publishes has the handled event as its cause, shares its correlation, and is in
+/// the log once even if the handler runs again: the `n`-th event of a name that an attempt
+/// publishes is taken for the `n`-th one of every other attempt. A handle that the handler was
+/// given keeps to that in tasks that it spawns; any other handle does so in the handler's own task.
 #[derive(Clone)]
 pub struct Publisher {
     shared: Arc<OnceLock<Weak<Shared>>>,
+    /// The handler's run that it was given to.
+    scope: Option<Arc<Scope>>,
 }
 
 impl Publisher {
     /// A handle for a bus that is about to start.
     pub(super) fn unconnected() -> Self {
-        Self { shared: Arc::default() }
+        Self { shared: Arc::default(), scope: None }
     }
 
     pub(super) fn of(shared: &Arc<Shared>) -> Self {
@@ -61,19 +68,28 @@ impl Publisher {
         PublishAll::new(self.bus(), events)
     }
 
+    /// Takes a delayed event back, as [`Kairo::cancel`](super::Kairo::cancel).
+    ///
+    /// # Errors
+    /// Also [`Error::Closed`] when the bus has gone, and [`Error::Misuse`] before it has started.
+    pub async fn cancel(&self, id: Uuid) -> Result<bool> {
+        self.bus()?.get().cancel(id).await
+    }
+
     fn bus(&self) -> Result<Bus<'static>> {
         let shared = self.shared.get().ok_or(Error::Misuse("the bus has not started yet"))?;
-        shared.upgrade().map(Bus::Owned).ok_or(Error::Closed)
+        let shared = shared.upgrade().ok_or(Error::Closed)?;
+        Ok(Bus::Owned(shared, self.scope.clone()))
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl FromContext for Publisher {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
-        let publisher = context.state::<Self>();
-        publisher.map(|publisher| (*publisher).clone()).ok_or_else(|| {
+        let publisher = context.state::<Self>().ok_or_else(|| {
             Failure::permanent("this handler runs outside a bus, so there is nothing to publish on")
-        })
+        })?;
+        Ok(Self { shared: Arc::clone(&publisher.shared), scope: Scope::current() })
     }
 }
 

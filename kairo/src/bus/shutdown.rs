@@ -3,7 +3,7 @@
 use std::{mem, sync::PoisonError, time::Duration};
 
 use super::{Kairo, Shared};
-use crate::error::Result;
+use crate::{engine::dispatch::scope::refuse_in_handler, error::Result};
 
 /// How long handlers that run may take to finish.
 const FINISH_MAX: Duration = Duration::from_secs(20);
@@ -18,8 +18,10 @@ impl Kairo {
     /// Dropping the future leaves the bus stopping; [`stop_at_once`](Self::stop_at_once) ends it.
     ///
     /// # Errors
-    /// [`Error::Store`](crate::Error::Store) when the store cannot be closed cleanly.
+    /// [`Error::Store`](crate::Error::Store) when the store cannot be closed cleanly;
+    /// [`Error::Misuse`](crate::Error::Misuse) inside a handler, which would wait for itself.
     pub async fn shutdown(&self) -> Result {
+        refuse_in_handler()?;
         let shared = &self.shared;
         shared.engine.stop.send_replace(true);
         let subscriptions = shared.subscriptions();

@@ -123,6 +123,7 @@ impl<'a, E> Subscribe<'a, E> {
         handle: Arc<dyn Handle>,
         ephemeral: Option<&'static str>,
     ) -> Result<Subscription> {
+        let _alone = self.shared.subscribing.lock().await;
         self.check_name()?;
         self.check_concurrency()?;
         let Self { shared, name, interest, options, filter, silent, .. } = self;

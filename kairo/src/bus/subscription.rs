@@ -5,9 +5,11 @@ use std::{
     sync::{Arc, PoisonError, Weak},
 };
 
+use tokio::sync::oneshot;
+
 use super::Shared;
 use crate::{
-    engine::dispatch::{Command, Running, spec::Spec},
+    engine::dispatch::{Command, Running, scope::refuse_in_handler, spec::Spec},
     error::{Error, Result},
 };
 
@@ -45,7 +47,9 @@ impl Subscription {
     /// # Errors
     /// [`Error::Closed`] when the bus has gone; [`Error::Misuse`] for ephemeral events.
     pub async fn pause(&self) -> Result {
-        self.tell(Command::Pause).await
+        let (reply, paused) = oneshot::channel();
+        self.tell(Command::Pause(reply)).await?;
+        paused.await.map_err(|_| Error::Closed)
     }
 
     /// Goes on.
@@ -62,6 +66,7 @@ impl Subscription {
     /// # Errors
     /// [`Error::Closed`] when the bus has gone; [`Error::Store`] when the store fails.
     pub async fn unsubscribe(self) -> Result {
+        refuse_in_handler()?;
         let shared = self.shared.upgrade().ok_or(Error::Closed)?;
         if self.running.is_none() {
             let mut ephemerals = shared.ephemerals.write().unwrap_or_else(PoisonError::into_inner);

@@ -152,6 +152,12 @@ impl DeadLetter {
         self.original.stream.to_string()
     }
 
+    /// What tells an edited payload from the original one, and from other edits.
+    pub(crate) fn edit(&self) -> Option<Uuid> {
+        let edited = self.edited.as_ref()?;
+        Some(Uuid::new_v5(&self.id, edited.to_string().as_bytes()))
+    }
+
     /// The event as it is delivered when the letter is reprocessed.
     pub(crate) fn replayed(&self) -> EventData {
         let mut event = self.original.clone();

@@ -64,6 +64,8 @@ pub struct Context {
     pub(crate) attempt: NonZeroU32,
     pub(crate) subscription: Arc<str>,
     pub(crate) generation: u32,
+    /// What tells an edited payload from the original one.
+    pub(crate) edit: Option<Uuid>,
     pub(crate) states: Arc<States>,
 }
 
@@ -91,6 +93,7 @@ impl Context {
             attempt: NonZeroU32::MIN,
             subscription: "test".into(),
             generation: 0,
+            edit: None,
             states: Arc::default(),
         }
     }
@@ -149,12 +152,16 @@ impl fmt::Debug for Context {
 /// The id of what the handling of `cause` publishes as its `ordinal`-th event named `name`.
 ///
 /// UUID v8: the SHA-1 of UUID v5 over subscription, generation, cause, name and ordinal, so that
-/// another attempt derives the same ids and the log can ignore what it already has.
+/// another attempt derives the same ids and the log can ignore what it already has. A payload that
+/// somebody has edited is another cause.
 pub(crate) fn derived_id(context: &Context, cause: Uuid, name: &str, ordinal: u32) -> Uuid {
     let mut seed = Vec::with_capacity(context.subscription.len() + name.len() + 10);
     seed.extend_from_slice(context.subscription.as_bytes());
     seed.push(0);
     seed.extend_from_slice(&context.generation.to_be_bytes());
+    if let Some(edit) = context.edit {
+        seed.extend_from_slice(edit.as_bytes());
+    }
     seed.extend_from_slice(name.as_bytes());
     seed.push(0);
     seed.extend_from_slice(&ordinal.to_be_bytes());

@@ -25,6 +25,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The largest payload that a store accepts, in bytes.
 pub const PAYLOAD_MAX: usize = 1024 * 1024;
 
+/// How many payload bytes a page of the log holds, beside that of its last event.
+pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// An append-only log of events, and the one way to change anything in a store.
 ///
 /// # Laws
@@ -57,7 +60,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The position of the last event that a reader can see.
     fn head(&self) -> BoxFuture<'_, Result<Position>>;
 
-    /// Events behind `after` in log order, at most `limit` of them.
+    /// Events behind `after` in log order, at most `limit` of them, and fewer when their payloads
+    /// have more than [`PAGE_BYTES_MAX`].
     fn read_log<'a>(
         &'a self,
         after: Position,

@@ -8,7 +8,7 @@ use super::{MemoryStore, State, URL};
 use crate::{
     error::Result,
     event::{name::StreamName, record::Recorded},
-    store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
+    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
 };
 
 /// The most events that one page searches for selected ones, for others wait meanwhile.
@@ -78,9 +78,17 @@ impl State {
         let start = self.log.partition_point(|recorded| recorded.position <= after);
         let searched = &self.log[start..self.log.len().min(start.saturating_add(SEARCHED_MAX))];
         let reach = searched.last().map_or(after, |last| last.position);
-        let mut selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
-        let events: Vec<_> = selected.by_ref().take(limit).cloned().collect();
-        let end = match selected.next() {
+        let selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
+        let mut selected = selected.peekable();
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while events.len() < limit
+            && bytes < PAGE_BYTES_MAX
+            && let Some(event) = selected.next()
+        {
+            bytes += event.event.payload.len();
+            events.push(Arc::clone(event));
+        }
+        let end = match selected.peek() {
             // Where more is selected, the page ends at its last event.
             Some(_) => events.last().map_or(after, |last| last.position),
             None => reach,

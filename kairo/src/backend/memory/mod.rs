@@ -42,7 +42,7 @@ pub(super) const URL: &str = "memory:";
 /// # Errors
 /// [`Error::Invalid`] when the URL names a place or an option: there are none.
 pub(super) fn open(url: &StoreUrl) -> Result<Arc<dyn Backend>> {
-    url.check_options(&[])?;
+    let [] = url.options([])?;
     if !url.place().is_empty() {
         return Err(url.invalid("a store in memory has no place; write `memory:`"));
     }

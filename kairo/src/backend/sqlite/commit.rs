@@ -74,8 +74,8 @@ impl Writer {
     pub(super) fn commit_all(&mut self, units: &[Unit]) -> Vec<Result<Committed>> {
         if let Err(error) = self.begin() {
             self.abandon();
-            let text = error.to_string();
-            return units.iter().map(|_| Err(self.failing.of(WRITING, text.clone()))).collect();
+            let error = self.failing.of(WRITING, error);
+            return units.iter().map(|_| Err(self.failing.again(WRITING, &error))).collect();
         }
         match self.finish(units) {
             Ok(results) => results,

@@ -1,6 +1,6 @@
 //! Subscriptions: their claims, places and parked events.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -10,6 +10,7 @@ use super::{
     rows::{Count, Json, Names, Place, Time, list, malformed, text},
 };
 use crate::{
+    backend::plan::check_claims,
     delivery::{
         Checkpoint, Claim, Claimed, Deliveries, Parked, ParkedState, Progress, SubscriptionRow,
     },
@@ -20,11 +21,13 @@ use crate::{
 
 impl Deliveries for SqliteStore {
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
-        Box::pin(
+        Box::pin(async move {
+            check_claims(&claims)?;
             self.write("claiming subscriptions of", move |connection| {
                 claim_all(connection, &claims)
-            }),
-        )
+            })
+            .await
+        })
     }
 
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
@@ -54,16 +57,25 @@ fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<
     for request in claims {
         rename_if_new(connection, request)?;
     }
+    let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
     let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
     let Count(epoch) = connection.query_row(next, [], |row| row.get(0))?;
-    let burdened = burdened(connection)?;
-    let claimed = claims.iter().map(|request| claim(connection, request, epoch, &burdened));
-    let claimed = claimed.collect::<rusqlite::Result<_>>()?;
+    let known = known(connection, &names)?;
+    for request in claims.iter().filter(|request| !known.contains(&request.subscription)) {
+        insert_new(connection, &request.subscription, request.start, epoch)?;
+    }
+    let mut places = places(connection, &names, epoch)?;
     let update = "UPDATE kairo_subscription SET epoch = ?1, clean = 0 \
          WHERE name IN (SELECT value FROM json_each(?2))";
-    let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
     connection.execute(update, params![Count(epoch), Json(&names)])?;
-    Ok(claimed)
+    for name in burdened(connection)? {
+        if let Some(claimed) = places.get_mut(&name) {
+            claimed.parked = parked_rows(connection, &name)?;
+            claimed.letters = letters::pending(connection, &name, &mut Names::default())?;
+        }
+    }
+    let taken = names.iter().map(|name| places.remove(*name));
+    taken.map(|claimed| claimed.ok_or(rusqlite::Error::QueryReturnedNoRows)).collect()
 }
 
 fn rename_if_new(connection: &Connection, claim: &Claim) -> rusqlite::Result<()> {
@@ -84,40 +96,36 @@ fn burdened(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
     names.collect()
 }
 
-fn claim(
-    connection: &Connection,
-    claim: &Claim,
-    epoch: u64,
-    burdened: &HashSet<String>,
-) -> rusqlite::Result<Claimed> {
-    let name = claim.subscription.as_str();
-    let select =
-        "SELECT generation, clean, low_water, finished FROM kairo_subscription WHERE name = ?1";
+/// Which of these subscriptions there are.
+fn known(connection: &Connection, names: &Vec<&String>) -> rusqlite::Result<HashSet<String>> {
+    let select = "SELECT name FROM kairo_subscription \
+         WHERE name IN (SELECT value FROM json_each(?1))";
     let mut select = connection.prepare_cached(select)?;
-    let mut found = || {
-        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, bool>(1)?, checkpoint(row, 2)?));
-        select.query_row([name], row).optional()
-    };
-    let (generation, clean, checkpoint) = match found()? {
-        Some(known) => known,
-        None => {
-            insert_new(connection, name, claim.start)?;
-            found()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?
-        }
-    };
-    let mut claimed = Claimed {
-        epoch,
-        generation,
-        unclean: !clean,
-        checkpoint,
-        parked: Vec::new(),
-        letters: Vec::new(),
-    };
-    if burdened.contains(name) {
-        claimed.parked = parked_rows(connection, name)?;
-        claimed.letters = letters::pending(connection, name, &mut Names::default())?;
-    }
-    Ok(claimed)
+    let rows = select.query_map([Json(names)], |row| Ok(text(row, 0)?.into_owned()))?;
+    rows.collect()
+}
+
+/// Where these subscriptions are, for an owner of this epoch.
+fn places(
+    connection: &Connection,
+    names: &Vec<&String>,
+    epoch: u64,
+) -> rusqlite::Result<HashMap<String, Claimed>> {
+    let select = "SELECT name, generation, clean, low_water, finished FROM kairo_subscription \
+         WHERE name IN (SELECT value FROM json_each(?1))";
+    let mut select = connection.prepare_cached(select)?;
+    let rows = select.query_map([Json(names)], |row| {
+        let claimed = Claimed {
+            epoch,
+            generation: row.get(1)?,
+            unclean: !row.get::<_, bool>(2)?,
+            checkpoint: checkpoint(row, 3)?,
+            parked: Vec::new(),
+            letters: Vec::new(),
+        };
+        Ok((text(row, 0)?.into_owned(), claimed))
+    })?;
+    rows.collect()
 }
 
 fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
@@ -140,7 +148,14 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::Result<()> {
+/// The generation of a new subscription is its first epoch, which no earlier one of its name had:
+/// what that one has published is not taken for what this one publishes.
+fn insert_new(
+    connection: &Connection,
+    name: &str,
+    start: StartAt,
+    epoch: u64,
+) -> rusqlite::Result<()> {
     let low_water = match start {
         StartAt::Now => "SELECT coalesce(max(sequence), 0) FROM kairo_event",
         StartAt::Beginning => "SELECT 0",
@@ -148,9 +163,10 @@ fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::
     let insert = format!(
         "INSERT INTO kairo_subscription \
          (name, generation, epoch, clean, low_water, finished) \
-         VALUES (?1, 1, 0, 1, ({low_water}), x'')"
+         VALUES (?1, ?2, 0, 1, ({low_water}), x'')"
     );
-    connection.prepare_cached(&insert)?.execute([name]).map(drop)
+    let generation = u32::try_from(epoch).unwrap_or(u32::MAX);
+    connection.prepare_cached(&insert)?.execute(params![name, generation]).map(drop)
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {

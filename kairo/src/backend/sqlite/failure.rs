@@ -30,6 +30,14 @@ impl Failing {
         Error::Store { action: format!("{action} the store `{}`", self.url), source }
     }
 
+    /// The same error for somebody else who was in the same transaction.
+    pub(super) fn again(&self, action: &str, error: &Error) -> Error {
+        match error {
+            Error::Full { store } => Error::Full { store: store.clone() },
+            other => self.of(action, other.to_string()),
+        }
+    }
+
     /// An error while finding out whose database a file is.
     pub(super) fn opening(&self, error: rusqlite::Error) -> Error {
         if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {

@@ -16,7 +16,7 @@ use crate::{
         name::{EventName, StreamName},
         record::Recorded,
     },
-    store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
+    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
 };
 
 /// The most events that one page searches for selected ones.
@@ -123,8 +123,9 @@ fn page(
         }
         Selection::Names(names) => selected(reader, after, reach, names, limit)?,
     };
+    let bytes: usize = events.iter().map(|event| event.event.payload.len()).sum();
     let end = match events.last() {
-        Some(last) if events.len() == limit => last.position,
+        Some(last) if events.len() == limit || PAGE_BYTES_MAX <= bytes => last.position,
         None if limit == 0 => after,
         _ => reach,
     };
@@ -172,9 +173,13 @@ fn collect(
     let Reader { connection, names } = reader;
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query(params_from_iter(values))?;
-    let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
-        events.push(Arc::new(recorded(row, names)?));
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while bytes < PAGE_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
+        let event = Arc::new(recorded(row, names)?);
+        bytes += event.event.payload.len();
+        events.push(event);
     }
     Ok(events)
 }

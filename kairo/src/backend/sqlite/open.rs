@@ -1,7 +1,7 @@
 //! Finding, claiming and opening a database.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
@@ -38,13 +38,11 @@ enum Synchronous {
 }
 
 impl Synchronous {
-    const OPTION: &str = "synchronous";
-
-    fn of(url: &StoreUrl) -> Result<Self> {
-        match url.options().find(|(name, _)| *name == Self::OPTION) {
-            None | Some((_, "full")) => Ok(Self::Full),
-            Some((_, "normal")) => Ok(Self::Normal),
-            Some((_, other)) => {
+    fn parse(url: &StoreUrl, value: Option<&str>) -> Result<Self> {
+        match value {
+            None | Some("full") => Ok(Self::Full),
+            Some("normal") => Ok(Self::Normal),
+            Some(other) => {
                 let hint = nearest(other, &["full", "normal"]);
                 let allowed =
                     format!("`synchronous` cannot be `{other}`{hint}; use `full` or `normal`");
@@ -63,8 +61,8 @@ impl Synchronous {
 
 /// Opens the store at a URL as its owner.
 pub(super) fn own(url: &StoreUrl, now: Timestamp) -> Result<SqliteStore> {
-    url.check_options(&[Synchronous::OPTION])?;
-    let synchronous = Synchronous::of(url)?;
+    let [synchronous] = url.options(["synchronous"])?;
+    let synchronous = Synchronous::parse(url, synchronous)?;
     check_place(url)?;
     let failing = Failing::new(&format!("sqlite://{}", url.place()));
     let path = canonical(Path::new(url.place())).map_err(|error| failing.of("opening", error))?;
@@ -90,6 +88,11 @@ fn canonical(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         found => return found,
+    }
+    if path.is_symlink() {
+        // The file that a link names must be there for its name to be known.
+        OpenOptions::new().create(true).append(true).open(path)?;
+        return fs::canonicalize(path);
     }
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

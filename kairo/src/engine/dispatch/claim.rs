@@ -1,13 +1,14 @@
 //! Claiming a subscription, and starting its loop where the last one stopped.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, stream::FuturesUnordered};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     buffer::Buffer,
     circuit::Circuit,
+    deliver::panic_text,
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
@@ -46,10 +47,18 @@ pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<
         let spec = Arc::new(spec);
         let runner = resume(Arc::clone(engine), Arc::clone(&spec), claimed, log_end);
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        let task = tokio::spawn(runner.run(receiver));
+        let task = tokio::spawn(watched(Arc::clone(&spec), runner.run(receiver)));
         Running { spec, commands, task }
     });
     Ok(running.collect())
+}
+
+/// Says so when a subscription's loop panics; the claim then stays unclean.
+async fn watched(spec: Arc<Spec>, run: impl Future<Output = ()>) {
+    if let Err(panic) = AssertUnwindSafe(run).catch_unwind().await {
+        let panic = panic_text(&*panic);
+        tracing::error!(subscription = %spec.name, panic, "the subscription stops");
+    }
 }
 
 fn request(spec: &Spec) -> Claim {
@@ -90,7 +99,10 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         engine,
         spec,
     };
-    for letter in claimed.letters {
+    let mut letters = claimed.letters;
+    // Letters of a key are replayed in the order of the log.
+    letters.sort_by_key(|letter| letter.position);
+    for letter in letters {
         if letter.holds_key {
             runner.parking.hold(&letter.key(), letter.id);
         }

@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     delivery::{FailedAttempt, Reason},
     engine::{Engine, stopped},
-    error::DecodeError,
+    error::{DecodeError, Error},
     event::{
         envelope::AnyEvent,
         record::{Draft, EventData},
@@ -28,6 +28,10 @@ use crate::{
     },
     retry::{CONFLICT_RETRIES_MAX, RetryPolicy, Verdict, conflict_pause},
 };
+
+/// How many errors of a chain of causes are kept, and how many bytes of each.
+const ERRORS_MAX: usize = 16;
+const ERROR_BYTES_MAX: usize = 4 * 1024;
 
 /// A job whose handler has had its say.
 #[derive(Debug)]
@@ -118,6 +122,7 @@ impl Run<'_> {
             attempt,
             subscription: Arc::clone(&self.spec.name),
             generation: self.generation,
+            edit: self.job.edit,
             states: Arc::clone(&self.engine.states),
         };
         let scope = Scope::new(context);
@@ -149,7 +154,10 @@ impl Run<'_> {
         self.conflicts = 0;
         self.failed += u32::from(miss.class != Class::Permanent);
         let time = self.engine.clock.now();
-        self.job.note(FailedAttempt { attempt: attempt.get(), time, errors: miss.errors });
+        tracing::warn!(subscription = %self.spec.name, event = %self.job.event.event.id, attempt,
+            error = miss.errors.first(), "an attempt failed");
+        let errors = miss.errors.into_iter().take(ERRORS_MAX).map(shortened).collect();
+        self.job.note(FailedAttempt { attempt: attempt.get(), time, errors });
         self.job.last_reason = Some(miss.last);
         self.spec.retry.verdict(miss.class, attempt, self.engine.clock.draw())
     }
@@ -224,6 +232,7 @@ impl From<RunError> for RunMiss {
             RunError::Undecodable(error @ DecodeError::Malformed { .. }) => {
                 Miss::of_kind(Class::Permanent, Reason::Undecodable, error.to_string()).into()
             }
+            RunError::Failed(failure) if is_newer(failure.error()) => Self::Newer,
             RunError::Failed(failure) => {
                 let (class, last) = (failure.class(), Reason::Permanent);
                 Miss { class, last, errors: failure.chain() }.into()
@@ -232,30 +241,48 @@ impl From<RunError> for RunMiss {
     }
 }
 
+/// Whether a handler failed because it decoded an event that only a newer binary can read.
+fn is_newer(error: &(dyn std::error::Error + 'static)) -> bool {
+    let decode = match error.downcast_ref::<Error>() {
+        Some(Error::Decode(decode)) => Some(decode),
+        _ => error.downcast_ref::<DecodeError>(),
+    };
+    match decode {
+        Some(decode) => matches!(decode, DecodeError::Newer { .. }),
+        None => error.source().is_some_and(is_newer),
+    }
+}
+
+/// An error's text, as far as it is kept.
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+    text
+}
+
 /// Runs one attempt, catching a panic and ending it when its time is up.
 ///
 /// Most handlers are done at their first poll. Only the others cost a timer, and room for it.
-pub(crate) async fn run_once<F: Future<Output = Outcome>>(
+async fn run_once<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
     timeout: Duration,
     clock: &Clock,
 ) -> Result<Vec<Draft>, RunMiss> {
-    let first = future::poll_fn(|context| Poll::Ready(poll(run.as_mut(), context))).await;
+    let first = future::poll_fn(|context| Poll::Ready(poll_once(run.as_mut(), context))).await;
     match first {
         Poll::Ready(ended) => ended,
         Poll::Pending => Box::pin(run_on(run, timeout, clock)).await,
     }
 }
 
-/// Runs an attempt that was not done at its first poll.
-async fn run_on<F: Future<Output = Outcome>>(
+/// Runs an attempt that was not done at its first poll, until its time is up.
+pub(crate) async fn run_on<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
     timeout: Duration,
     clock: &Clock,
 ) -> Result<Vec<Draft>, RunMiss> {
     tokio::select! {
         biased;
-        ended = future::poll_fn(|context| poll(run.as_mut(), context)) => ended,
+        ended = future::poll_fn(|context| poll_once(run.as_mut(), context)) => ended,
         () = clock.sleep(timeout) => {
             let error = format!("the handler took longer than {timeout:?}");
             Err(Miss::of_kind(Class::Retryable, Reason::TimedOut, error).into())
@@ -264,12 +291,13 @@ async fn run_on<F: Future<Output = Outcome>>(
 }
 
 /// Polls an attempt; a panic is a miss like others.
-fn poll<F: Future<Output = Outcome>>(
+pub(crate) fn poll_once<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
     context: &mut task::Context<'_>,
 ) -> Poll<Result<Vec<Draft>, RunMiss>> {
-    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context))) {
-        Ok(polled) => polled.map_err(RunMiss::from),
+    // What an error says of itself is the handler's code as well.
+    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context).map_err(RunMiss::from))) {
+        Ok(polled) => polled,
         Err(panic) => {
             let error = format!("the handler panicked: {}", panic_text(&*panic));
             Poll::Ready(Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into()))
@@ -278,7 +306,7 @@ fn poll<F: Future<Output = Outcome>>(
 }
 
 /// What a panic said.
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     job::{Job, Origin},
     runner::{Returned, Runner},
+    waiters::{Outcome, Subject},
 };
 use crate::{
     clock::Timestamp,
@@ -17,6 +18,9 @@ use crate::{
 
 /// How many events are read from the store at once.
 const PAGE: usize = 512;
+
+/// How many payload bytes may wait in a subscription before it reads on.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The pause after a failed read.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
@@ -46,7 +50,8 @@ impl Runner {
 
     /// How many more events may be read: a full ledger or a full parking stops only this reader.
     fn room(&self) -> usize {
-        if self.parking.is_full() { 0 } else { self.ledger.room().min(PAGE) }
+        let is_full = self.parking.is_full() || WAITING_BYTES_MAX <= self.lanes.bytes();
+        if is_full { 0 } else { self.ledger.room().min(PAGE) }
     }
 
     fn take_page(&mut self, events: Vec<Arc<Recorded>>, end: Position) {
@@ -77,6 +82,8 @@ impl Runner {
     pub(super) fn park_behind(&mut self, job: &Job) {
         let row = job.parked(ParkedState::Behind);
         self.ledger.finish(row.position);
+        self.waiters.hold_back(Subject::Event(row.position));
+        self.buffer.reports.push((Subject::Event(row.position), Outcome::Behind));
         self.buffer.park(row.clone());
         self.parking.park(row);
     }
@@ -116,14 +123,16 @@ impl Runner {
     }
 
     /// Takes note of what a read has brought.
-    pub(super) fn fetched(&mut self, returned: Option<Result<Returned>>) {
+    pub(super) fn fetched(&mut self, returned: Option<Result<Returned>>) -> Result {
         self.fetching = None;
         match returned {
             Some(Ok(Returned::Page(page))) => self.take_page(page.events, page.end),
             Some(Ok(Returned::Rows(due, events))) => self.take_rows(due, events),
-            // The bus is stopping, or the process ends.
-            Some(Err(_)) | None => self.stopping = true,
+            // The bus is stopping.
+            Some(Err(_)) => self.stopping = true,
+            None => return Err(Error::Misuse("a read of the log has panicked")),
         }
+        Ok(())
     }
 
     fn take_rows(&mut self, mut due: Vec<Position>, events: Vec<Arc<Recorded>>) {

@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) last_reason: Option<Reason>,
     /// How often the process went away while this event was alone in flight.
     pub(super) crashes: u32,
+    /// What tells the edited payload of a letter from the original one.
+    pub(super) edit: Option<Uuid>,
     /// Whether a row counts this run, because it runs alone.
     pub(super) counted: bool,
 }
@@ -50,7 +52,16 @@ impl Job {
         attempts: u32,
         failures: Vec<FailedAttempt>,
     ) -> Self {
-        Self { event, origin, attempts, failures, last_reason: None, crashes: 0, counted: false }
+        Self {
+            event,
+            origin,
+            attempts,
+            failures,
+            last_reason: None,
+            crashes: 0,
+            edit: None,
+            counted: false,
+        }
     }
 
     /// The row that the event leaves behind while it waits.
@@ -62,6 +73,11 @@ impl Job {
             attempts: self.attempts,
             failures: self.failures.clone(),
         }
+    }
+
+    /// The size of the payload.
+    pub(super) fn bytes(&self) -> usize {
+        self.event.event.payload.len()
     }
 
     pub(super) fn key(&self) -> &StreamName {

@@ -90,6 +90,7 @@ impl Ledger {
         Checkpoint { low_water: self.low_water, finished }
     }
 
+    /// Raises the low water past all that is finished; what it passes needs no place of its own.
     fn advance(&mut self) {
         while let Some(entry) = self.window.pop_front_if(|entry| entry.finished) {
             self.low_water = entry.position;
@@ -97,6 +98,7 @@ impl Ledger {
         if self.window.is_empty() {
             self.low_water = self.low_water.max(self.read_to);
         }
+        while self.claimed.pop_front_if(|claimed| *claimed <= self.low_water).is_some() {}
     }
 }
 
@@ -149,6 +151,14 @@ mod tests {
         assert!(!ledger.enter(at(5)));
         ledger.finish(at(4));
         check(&ledger, 5, &[]);
+    }
+
+    #[test]
+    fn what_was_finished_and_is_wanted_no_more_is_passed() {
+        let finished = vec![at(5), at(20)];
+        let mut ledger = Ledger::resume(Checkpoint { low_water: at(3), finished });
+        ledger.scanned(at(9));
+        check(&ledger, 9, &[20]);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::{
     store::Unit,
 };
 
+/// How many events that have ended are not kept waiting for others.
+const ENOUGH: usize = UNSETTLED_MAX / 2;
+
 /// The pauses after failed commits: from this, doubling, up to that.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -24,6 +27,11 @@ impl Runner {
         0 < self.buffer.ended || self.buffer.urgent || self.scanned_since.is_some()
     }
 
+    /// Whether a commit should begin before more events do, so that the two go on side by side.
+    pub(super) fn is_enough_to_record(&self) -> bool {
+        self.recording.is_none() && ENOUGH <= self.buffer.ended
+    }
+
     /// Begins a commit, unless one is under way or waiting for more is better.
     pub(super) fn record_if_due(&mut self, now: Timestamp) {
         if self.recording.is_some() || !self.is_dirty() {
@@ -32,8 +40,10 @@ impl Runner {
         let is_due = self.buffer.urgent
             || self.stopping
             || self.suspects.any()
-            || UNSETTLED_MAX / 2 <= self.buffer.ended
-            || self.record_due().is_some_and(|due| due <= now);
+            || ENOUGH <= self.buffer.ended
+            || self.record_due().is_some_and(|due| due <= now)
+            // The clock has been set back.
+            || self.buffer.since.is_some_and(|since| now < since);
         if is_due {
             self.record();
         }

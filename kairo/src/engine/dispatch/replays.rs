@@ -16,6 +16,8 @@ pub(super) struct Replays {
     letters: HashMap<Uuid, DeadLetter>,
     keys: HashMap<String, VecDeque<Uuid>>,
     due: BTreeSet<(Timestamp, Uuid)>,
+    /// The letters that run, and whether each has been removed in the meantime.
+    running: HashMap<Uuid, bool>,
 }
 
 impl Replays {
@@ -40,7 +42,18 @@ impl Replays {
             return None;
         }
         self.due.pop_first();
+        self.running.insert(id, false);
         self.letters.get(&id)
+    }
+
+    /// Notes that a letter has been removed; false when it does not run.
+    pub(super) fn mark_gone(&mut self, id: Uuid) -> bool {
+        self.running.get_mut(&id).map(|gone| *gone = true).is_some()
+    }
+
+    /// Notes that a letter's run has ended; whether it was removed in the meantime.
+    pub(super) fn ran(&mut self, id: Uuid) -> bool {
+        self.running.remove(&id).unwrap_or(false)
     }
 
     /// Lets a letter wait for its next attempt, with what has failed so far.

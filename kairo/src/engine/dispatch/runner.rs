@@ -42,6 +42,9 @@ pub(super) const UNSETTLED_MAX: usize = 256;
 /// How long a finished event waits for others before it is written down.
 pub(super) const RECORD_DELAY: Duration = Duration::from_millis(10);
 
+/// How long the loop sleeps at most while something is due.
+const LOOK: Duration = Duration::from_mins(1);
+
 /// How long a low water that nobody's event moved waits before it is written down.
 const SCAN_DELAY: Duration = Duration::from_secs(5);
 
@@ -50,8 +53,8 @@ const SCAN_DELAY: Duration = Duration::from_secs(5);
 pub(crate) enum Command {
     /// Somebody waits for an outcome.
     Watch(Subject, Waiter),
-    /// Nothing new begins until resumed.
-    Pause,
+    /// Nothing new begins until resumed; the answer says that this holds.
+    Pause(oneshot::Sender<()>),
     /// New events begin again.
     Resume,
     /// These letters are being reprocessed.
@@ -123,12 +126,20 @@ impl Runner {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut tail = self.engine.tail.watch();
         let mut stop = self.engine.stopping();
+        // A closed channel means that the bus never started.
+        if self.engine.started.subscribe().wait_for(|started| *started).await.is_err() {
+            return;
+        }
         loop {
             tail.mark_unchanged();
             let now = self.engine.clock.now();
             self.take_in(now);
-            self.start(now);
+            let ended_at_once = self.start(now);
             self.record_if_due(now);
+            if ended_at_once {
+                // There may be room for more, at the latest until too much is unsettled.
+                continue;
+            }
             if self.is_finished() {
                 break;
             }
@@ -166,7 +177,7 @@ impl Runner {
                 self.settle_all_ready();
             }
             returned = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
-                self.fetched(returned);
+                self.fetched(returned)?;
             }
             () = stopped(stop), if !self.stopping => self.stopping = true,
             Ok(()) = tail.changed(), if !self.stopping => {}
@@ -190,7 +201,9 @@ impl Runner {
         let work = [self.parking.next_due(), self.replays.next_due(), self.circuit.open_until()];
         let work = work.into_iter().filter(|_| !self.paused && !self.stopping);
         let write = self.record_due().filter(|_| self.recording.is_none());
-        work.chain([write]).flatten().filter(|due| now < *due).min()
+        let due = work.chain([write]).flatten().filter(|due| now < *due).min();
+        // A clock that is set forwards, or a machine that slept, must not make it late for long.
+        due.map(|due| due.min(crate::clock::after(now, LOOK)))
     }
 
     /// When what is gathered should be written down.
@@ -203,9 +216,11 @@ impl Runner {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Watch(subject, waiter) => self.answer(subject, waiter),
-            Command::Pause => {
+            Command::Pause(reply) => {
                 self.paused = true;
                 self.waiters.resolve_all(Outcome::Paused);
+                // Whoever asked may have gone.
+                let _ = reply.send(());
             }
             Command::Resume => self.paused = false,
             Command::Replay(letters) => {
@@ -213,6 +228,8 @@ impl Runner {
                     self.replays.offer(letter);
                 }
             }
+            // One that runs is let go when it ends, so that nothing of its key runs beside it.
+            Command::LetterGone { id, .. } if self.replays.mark_gone(id) => {}
             Command::LetterGone { id, key } => {
                 if self.replays.end(id).is_some() {
                     self.waiters.resolve(Subject::Letter(id), Outcome::Dropped);
@@ -242,7 +259,8 @@ impl Runner {
         if self.waiters.is_held_back(subject) {
             return None;
         }
-        let paused = self.paused.then_some(Outcome::Paused);
+        let held_up = self.paused || self.parking.is_full() || self.circuit.open_until().is_some();
+        let paused = held_up.then_some(Outcome::Paused);
         let position = match subject {
             Subject::Event(position) => position,
             Subject::Letter(id) if self.replays.has(id) => {

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use uuid::Uuid;
+
 use crate::{
     error::{Error, Result},
     event::{
+        name::EventName,
         own_stream,
         record::{Draft, EventData, Metadata, TRACEPARENT},
     },
@@ -24,7 +27,15 @@ tokio::task_local! {
 pub(crate) struct Scope {
     context: Context,
     /// How many events of each name this attempt has published.
-    ordinals: Mutex<Vec<(String, u32)>>,
+    ordinals: Mutex<Vec<Ordinals>>,
+}
+
+/// The ordinals of one name: those from `next` on are free, and those that were given back.
+#[derive(Debug)]
+struct Ordinals {
+    name: EventName,
+    next: u32,
+    free: Vec<u32>,
 }
 
 impl Scope {
@@ -59,7 +70,8 @@ impl Scope {
                 "an event has more than 64 causes before it: do two handlers feed each other?",
             ));
         }
-        let id = derived_id(&self.context, cause.id, draft.name.as_str(), self.ordinal(&draft));
+        let id =
+            derived_id(&self.context, cause.id, draft.name.as_str(), self.ordinal(&draft.name));
         let trace = cause.metadata.get_key_value(TRACEPARENT);
         Ok(EventData {
             id,
@@ -76,15 +88,37 @@ impl Scope {
         })
     }
 
-    fn ordinal(&self, draft: &Draft) -> u32 {
+    /// Takes back an event that was not published, so that the next one of its name gets its id:
+    /// another attempt, which may not fail there, then makes the same ids.
+    pub(crate) fn give_back(&self, event: &EventName, id: Uuid) {
+        let Some(cause) = self.context.data() else { return };
         let mut ordinals = self.ordinals.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = draft.name.as_str();
-        if let Some((_, count)) = ordinals.iter_mut().find(|(known, _)| known == name) {
-            *count += 1;
-            return *count;
+        let Some(of_name) = ordinals.iter_mut().find(|known| known.name == *event) else { return };
+        let is_its =
+            |ordinal: &u32| derived_id(&self.context, cause.id, event.as_str(), *ordinal) == id;
+        of_name.free.extend((0..of_name.next).find(is_its));
+    }
+
+    fn ordinal(&self, name: &EventName) -> u32 {
+        let mut ordinals = self.ordinals.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(of_name) = ordinals.iter_mut().find(|known| known.name == *name) else {
+            ordinals.push(Ordinals { name: name.clone(), next: 1, free: Vec::new() });
+            return 0;
+        };
+        of_name.free.pop().unwrap_or_else(|| {
+            of_name.next += 1;
+            of_name.next - 1
+        })
+    }
+}
+
+/// Refuses to wait for handlers inside one of them.
+pub(crate) fn refuse_in_handler() -> Result {
+    match Scope::current() {
+        Some(_) => {
+            Err(Error::Misuse("inside a handler, waiting for handlers would wait for itself"))
         }
-        ordinals.push((name.to_owned(), 0));
-        0
+        None => Ok(()),
     }
 }
 

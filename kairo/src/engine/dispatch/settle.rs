@@ -13,7 +13,10 @@ use super::{
 use crate::{
     clock::{Timestamp, after},
     delivery::{DeadLetter, FailedAttempt, LetterChange, LetterState, ParkedState, Reason},
-    event::record::{Draft, EventData, Metadata},
+    event::{
+        Event,
+        record::{Draft, EventData, Metadata},
+    },
     handler::entry::OnDead,
     observe,
 };
@@ -23,7 +26,8 @@ pub(super) const fn outcome_of(state: ParkedState) -> Option<Outcome> {
     match state {
         ParkedState::Retry { due } => Some(Outcome::Retrying { until: due }),
         ParkedState::Newer => Some(Outcome::Newer),
-        ParkedState::Behind | ParkedState::Alone { .. } => None,
+        ParkedState::Behind => Some(Outcome::Behind),
+        ParkedState::Alone { .. } => None,
     }
 }
 
@@ -32,21 +36,43 @@ impl Runner {
     pub(super) fn settle(&mut self, ended: Ended) {
         let Ended { job, end, failed } = ended;
         let now = self.engine.clock.now();
-        self.circuit.record(failed, matches!(end, End::Done(_)), now);
+        self.watch_circuit(failed, matches!(end, End::Done(_)), now);
         self.buffer.ended += 1;
         self.buffer.since.get_or_insert(now);
-        if job.counted && job.origin != Origin::Row {
+        let has_row = self.suspects.left_row(job.event.position) || job.counted;
+        if has_row && job.origin != Origin::Row {
             self.buffer.unpark(job.event.position);
+        }
+        if let Origin::Letter(id) = job.origin
+            && self.replays.ran(id)
+        {
+            return self.letter_gone(&job, id, end);
         }
         match end {
             End::Done(events) => self.done(&job, events),
             End::Retry(pause) => self.retry(&job, now, pause),
             End::Newer => self.newer(&job, now),
-            End::Dead(reason) if self.spec.dead_letters => self.dead(&job, reason, now),
-            End::Dead(reason) => self.dropped(&job, reason),
+            // A letter is never dropped: it was kept when it was made.
+            End::Dead(reason) => match job.origin {
+                Origin::Letter(id) => {
+                    self.return_letter(&job, id, reason, job.failures.clone(), now);
+                }
+                _ if self.spec.dead_letters => self.dead(&job, reason, now),
+                _ => self.dropped(&job, reason),
+            },
             // It stays unfinished, and is read again after the restart.
             End::GivenBack => self.given_back(&job, now),
         }
+    }
+
+    /// Tells the circuit breaker, and those who wait when it opens.
+    fn watch_circuit(&mut self, failed: u32, succeeded: bool, now: Timestamp) {
+        let before = self.circuit.open_until();
+        self.circuit.record(failed, succeeded, now);
+        let Some(until) = self.circuit.open_until().filter(|_| before.is_none()) else { return };
+        tracing::warn!(subscription = %self.spec.name, %until,
+            "most attempts fail: nothing new begins until then");
+        self.waiters.resolve_all(Outcome::Paused);
     }
 
     fn done(&mut self, job: &Job, events: Vec<EventData>) {
@@ -67,6 +93,17 @@ impl Runner {
                 self.end_replay(job, id);
             }
         }
+    }
+
+    /// A letter was removed while it ran: what it published stays, and nothing else follows.
+    fn letter_gone(&mut self, job: &Job, id: Uuid, end: End) {
+        if let End::Done(events) = end {
+            for event in events {
+                self.buffer.append(event);
+            }
+        }
+        self.report(job, Outcome::Dropped);
+        self.end_replay(job, id);
     }
 
     fn retry(&mut self, job: &Job, now: Timestamp, pause: Duration) {
@@ -109,6 +146,11 @@ impl Runner {
         self.parking.park(row);
         self.ledger.finish(job.event.position);
         self.park_key(job);
+        if self.parking.is_full() {
+            tracing::warn!(subscription = %self.spec.name, parked = self.parking.len(),
+                "too many events wait for a retry: nothing more is read until some are through");
+            self.waiters.resolve_all(Outcome::Paused);
+        }
     }
 
     fn park_key(&mut self, job: &Job) {
@@ -118,9 +160,6 @@ impl Runner {
     }
 
     fn dead(&mut self, job: &Job, reason: Reason, now: Timestamp) {
-        if let Origin::Letter(id) = job.origin {
-            return self.return_letter(job, id, reason, job.failures.clone(), now);
-        }
         let letter = self.letter(job, reason, now);
         let (id, name) = (letter.id, self.spec.name.to_string());
         metrics::counter!(observe::DEAD_LETTERS, "subscription" => name, "reason" => reason.as_str())
@@ -158,13 +197,7 @@ impl Runner {
         tracing::error!(subscription = %self.spec.name, event = %job.event.event.id, %reason, error,
             "an event is dropped, because dead letters are off");
         self.report(job, Outcome::Dropped);
-        match job.origin {
-            Origin::Log | Origin::Row => self.finish(job),
-            Origin::Letter(id) => {
-                self.buffer.change(LetterChange::Remove { id });
-                self.end_replay(job, id);
-            }
-        }
+        self.finish(job);
     }
 
     /// Keeps the attempts that were made; otherwise everything is as if it had not begun.
@@ -226,7 +259,7 @@ impl Runner {
 
     /// Publishes the letter as an event of its own, unless that could ring for ever.
     fn announce(&mut self, letter: &DeadLetter, now: Timestamp) {
-        if self.spec.silent {
+        if self.spec.silent || letter.original.name == DeadLetter::NAME {
             return;
         }
         match Draft::encode(letter) {
@@ -247,7 +280,7 @@ fn announcement(letter: &DeadLetter, draft: Draft, now: Timestamp) -> EventData 
         time: now,
         correlation: letter.original.correlation,
         causation: Some(letter.original.id),
-        depth: letter.original.depth,
+        depth: letter.original.depth + 1,
         metadata: Metadata::new(),
         payload: draft.payload,
     }

@@ -56,6 +56,8 @@ pub(crate) struct Spec {
     pub(crate) handle: Arc<dyn Handle>,
     pub(crate) filter: Option<Filter>,
     pub(crate) retry: RetryPolicy,
+    /// Whether the handler states that policy itself.
+    pub(crate) own_retry: bool,
     pub(crate) timeout: Duration,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) ordered: bool,
@@ -95,6 +97,7 @@ impl Spec {
             handle,
             filter: None,
             retry: options.retry.unwrap_or(defaults.retry),
+            own_retry: options.retry.is_some(),
             timeout: options.timeout.unwrap_or(TIMEOUT),
             concurrency: asked.unwrap_or(CONCURRENCY),
             ordered: !options.unordered,

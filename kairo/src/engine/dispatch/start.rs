@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
+
 use super::{
     deliver::{End, Ended, deliver},
     job::{Job, Origin},
@@ -22,25 +24,41 @@ use crate::{
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
 impl Runner {
-    /// Starts events while there are slots for them.
-    pub(super) fn start(&mut self, now: Timestamp) {
+    /// Starts events while there are slots for them; whether any of them has ended already, so
+    /// that there may be room for more.
+    pub(super) fn start(&mut self, now: Timestamp) -> bool {
+        let mut ended_at_once = false;
         if self.paused || self.stopping {
-            return;
+            return ended_at_once;
         }
         if self.suspects.any() {
-            return self.start_alone(now);
+            self.start_alone(now);
+            return ended_at_once;
         }
         if !self.lanes.has_ready() && self.rows.is_empty() && self.replays.next_due().is_none() {
-            return;
+            return ended_at_once;
         }
         let concurrency = self.spec.concurrency.get();
-        let allowed = self.circuit.allowed(concurrency, now);
-        while self.running.len() < allowed && self.unsettled < UNSETTLED_MAX {
-            let Some(job) = self.next_job(now) else { return };
+        while self.running.len() < self.circuit.allowed(concurrency, now)
+            && self.unsettled < UNSETTLED_MAX
+            && !self.is_enough_to_record()
+            && let Some(mut job) = self.next_job(now)
+        {
+            // A row that an earlier process has counted it in goes away with it.
+            job.counted = 0 < self.suspects.start(job.event.position);
             self.unsettled += 1;
             let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
-            self.running.push(Box::pin(deliver(engine, spec, self.generation, job)));
+            let mut delivery = Box::pin(deliver(engine, spec, self.generation, job));
+            // Most handlers are done at once; the others are polled again among those that run.
+            match (&mut delivery).now_or_never() {
+                Some(ended) => {
+                    self.settle(ended);
+                    ended_at_once = true;
+                }
+                None => self.running.push(delivery),
+            }
         }
+        ended_at_once
     }
 
     /// Parked events and letters first: they are the older ones.
@@ -53,8 +71,9 @@ impl Runner {
         {
             let event = Recorded::new(letter.position, letter.version, letter.replayed());
             let origin = Origin::Letter(letter.id);
-            let failures = letter.failures.clone();
-            return Some(Job::again(Arc::new(event), origin, letter.attempts, failures));
+            let (edit, failures) = (letter.edit(), letter.failures.clone());
+            let job = Job::again(Arc::new(event), origin, letter.attempts, failures);
+            return Some(Job { edit, ..job });
         }
         self.lanes.next()
     }
@@ -121,8 +140,13 @@ async fn deliver_alone(
     job: Job,
     count: Unit,
 ) -> Ended {
-    // The semaphore is never closed, so a permit always comes.
-    let _permit = engine.alone.acquire().await;
+    let mut stop = engine.stopping();
+    let _permit = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => return Ended { job, end: End::GivenBack, failed: 0 },
+        // The semaphore is never closed, so a permit always comes.
+        permit = engine.alone.acquire() => permit,
+    };
     match write_count(&engine, count).await {
         Ok(()) => deliver(Arc::clone(&engine), spec, generation, job).await,
         Err(error) => {

@@ -4,7 +4,7 @@
 //! but it is known how many there can have been. So many run one at a time, each with a durable
 //! count beforehand, until one of them is found to take the process down again and again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::runner::UNSETTLED_MAX;
 use crate::store::Position;
@@ -20,6 +20,8 @@ pub(super) struct Suspects {
     /// Where the log ended at the claim: nothing behind it can have been in flight.
     log_end: Position,
     crashes: HashMap<Position, u32>,
+    /// Where the store has a row that counts, and that must go when the event ends.
+    rows: HashSet<Position>,
 }
 
 impl Suspects {
@@ -30,12 +32,18 @@ impl Suspects {
 
     /// Everything that can have been in flight is.
     pub(super) fn after_unclean_stop(log_end: Position) -> Self {
-        Self { left: UNSETTLED_MAX, log_end, crashes: HashMap::new() }
+        Self { left: UNSETTLED_MAX, log_end, ..Self::default() }
     }
 
     /// Notes that the process went away `crashes` times while this event was alone in flight.
     pub(super) fn count(&mut self, position: Position, crashes: u32) {
         self.crashes.insert(position, crashes);
+        self.rows.insert(position);
+    }
+
+    /// Whether an event that has ended leaves such a row behind.
+    pub(super) fn left_row(&mut self, position: Position) -> bool {
+        self.rows.remove(&position)
     }
 
     /// Whether the next event must run alone.
@@ -46,7 +54,7 @@ impl Suspects {
     /// The crashes of an event that starts now.
     pub(super) fn start(&mut self, position: Position) -> u32 {
         self.left = self.left.saturating_sub(1);
-        self.crashes.remove(&position).unwrap_or(0)
+        if self.crashes.is_empty() { 0 } else { self.crashes.remove(&position).unwrap_or(0) }
     }
 
     /// Ends the search when all that can have been in flight has been met.

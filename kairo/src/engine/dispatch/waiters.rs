@@ -21,6 +21,8 @@ pub enum Outcome {
         /// When.
         until: Timestamp,
     },
+    /// It waits behind an earlier event of its key that failed.
+    Behind,
     /// Only a newer binary can read the event; it waits, and so do later ones of its key.
     Newer,
     /// It is a dead letter.
@@ -30,7 +32,10 @@ pub enum Outcome {
     },
     /// It is dead and leaves no letter: dead letters are off, or somebody has removed it.
     Dropped,
-    /// The subscription is paused, so nothing has happened yet.
+    /// The subscription has stopped: it was unsubscribed, taken over, or its store failed.
+    Stopped,
+    /// Nothing has happened yet: the subscription is paused, by hand or because most attempts
+    /// failed or too many events wait for a retry.
     Paused,
 }
 
@@ -79,7 +84,9 @@ pub(super) struct Waiters {
 impl Waiters {
     /// Keeps a question until its outcome is known.
     pub(super) fn wait(&mut self, subject: Subject, waiter: Waiter) {
-        self.waiting.entry(subject).or_default().push(waiter);
+        let waiters = self.waiting.entry(subject).or_default();
+        waiters.retain(|waiter| !waiter.reply.is_closed());
+        waiters.push(waiter);
     }
 
     /// Answers everybody to whom this outcome is an answer.
