@@ -49,8 +49,21 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Takes subscriptions over, all of them under one new epoch.
+/// Takes subscriptions over, one after the other where a name is there more than once.
 fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
+    let (mut claimed, mut rest) = (Vec::with_capacity(claims.len()), claims);
+    while !rest.is_empty() {
+        let mut seen = HashSet::new();
+        let distinct = rest.iter().take_while(|request| seen.insert(&request.subscription)).count();
+        let (together, others) = rest.split_at(distinct);
+        claimed.append(&mut claim_together(connection, together)?);
+        rest = others;
+    }
+    Ok(claimed)
+}
+
+/// Takes different subscriptions over, all of them under one new epoch.
+fn claim_together(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
     for request in claims {
         rename_if_new(connection, request)?;
     }

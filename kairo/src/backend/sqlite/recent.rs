@@ -48,7 +48,8 @@ impl Recent {
     pub(super) fn page(&self, after: Position, limit: usize) -> Option<Page> {
         let ring = self.lock();
         let first = ring.events.front()?.position.sequence;
-        let is_here = after.epoch == 0 && after.order == 0 && first <= after.sequence + 1;
+        let is_here =
+            after.epoch == 0 && after.order == 0 && first <= after.sequence.saturating_add(1);
         if !is_here {
             return None;
         }
