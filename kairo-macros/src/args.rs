@@ -1,7 +1,7 @@
 //! The grammar of attribute arguments: `"text", key = value, key(..), key`, with recovery after
 //! each mistake.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::{
@@ -161,23 +161,28 @@ impl Args {
         None
     }
 
-    /// A whole number from `min` to `u32::MAX`.
+    /// A whole number within bounds; `u32::MAX` stands for none.
     pub(crate) fn number(
         &self,
         mistakes: &mut Mistakes,
         key: &str,
-        min: u32,
+        allowed: RangeInclusive<u32>,
         example: u32,
     ) -> Option<u32> {
         let arg = self.get(key)?;
         if let Value::Expr(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &arg.value
             && let Ok(number) = number.base10_parse::<u32>()
-            && min <= number
+            && allowed.contains(&number)
         {
             return Some(number);
         }
         let span = arg.value_span();
-        let message = format!("`{key}` takes a number from {min}: write `{key} = {example}`");
+        let from = allowed.start();
+        let to = match *allowed.end() {
+            u32::MAX => String::new(),
+            end => format!(" to {end}"),
+        };
+        let message = format!("`{key}` takes a number from {from}{to}: write `{key} = {example}`");
         mistakes.at(span, message);
         None
     }

@@ -29,6 +29,7 @@ pub(crate) fn derive(mistakes: &mut Mistakes, item: TokenStream) -> Option<Token
     let arms = arms(mistakes, &input.data, &default);
     let library = paths::library(None);
     let class_of = quote_spanned!(ident.span()=> <#ident as __k::Classified>::class_of);
+    let class_of_context = quote!(<#ident as __k::Classified>::class_of_context);
     mistakes.none().then(|| {
         quote! {
             #[allow(unused_qualifications, clippy::all, clippy::pedantic)]
@@ -40,7 +41,9 @@ pub(crate) fn derive(mistakes: &mut Mistakes, item: TokenStream) -> Option<Token
                         #arms
                     }
                 }
-                __k::inventory::submit! { __k::Classifier { class: #class_of } }
+                __k::inventory::submit! {
+                    __k::Classifier { class: #class_of, class_of_context: #class_of_context }
+                }
             };
         }
     })

@@ -22,7 +22,8 @@ use proc_macro::TokenStream;
 ///
 /// The type gets `Clone`, `Debug`, `Serialize` and `Deserialize`, each unless a `#[derive(..)]`
 /// **below** this attribute has it already. (A derive above it runs first and cannot be seen, so
-/// rustc would report two implementations.) It registers itself from every linked crate.
+/// rustc would report two implementations.) It registers itself from every linked crate. Names
+/// that begin with `kairo`, `saga` or `pipeline` are kept for the library's own events.
 ///
 /// ```
 /// use kairo::prelude::*;
@@ -44,7 +45,8 @@ use proc_macro::TokenStream;
 /// - `stream = "user-{user_id}"`: names the stream by a template over the fields.
 /// - `version = 2, from(UserCreatedV1)`: payloads of version 1 are read through
 ///   `impl Upcast<UserCreatedV1> for UserCreated`. The chain of versions is checked.
-/// - `validate`: payloads are checked by `impl Validate` when they are published or received.
+/// - `validate`: payloads are checked by `impl Validate` when they are published, or returned by a
+///   handler; what the log has already is not checked again.
 /// - `ephemeral`: the event lives in memory only, and is handled inside `publish`.
 /// - `local`: lets another type of the same crate have the same name, in tests for example;
 ///   without it that is a compile error.
@@ -200,7 +202,7 @@ pub fn events(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// - `retry(max = 5, backoff = "2s", exponential, jitter, pause_max = "1m")`: how a failure is
 ///   retried; 5 retries are 6 attempts. Durations are a whole number and `ms`, `s`, `m` or `h`.
 /// - `timeout = "30s"`: how long an attempt may take.
-/// - `concurrency = 8`: how many events of different keys run side by side.
+/// - `concurrency = 8`: how many events of different keys run side by side, from 1 to 256.
 /// - `unordered`: events of one key may overtake each other.
 /// - `dead_letter = false`: a dead event is dropped instead of kept.
 /// - `on_dead = "hold-key" | "release-key"`: whether later events of the key wait for a dead one.
@@ -214,8 +216,9 @@ pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an `async fn` react to dead letters, which are the event `kairo.dead-letter.created`.
 ///
-/// What it fails at becomes no dead letter again. The options are those of `#[handler]`, without
-/// the ones that say what it listens to or what becomes of dead events.
+/// What it fails at becomes a dead letter in its turn, but no event is made of that one, so that an
+/// alarm that fails does not ring itself. The options are those of `#[handler]`, without the ones
+/// that say what it listens to or what becomes of dead events.
 ///
 /// ```
 /// use kairo::{delivery::DeadLetter, prelude::*};

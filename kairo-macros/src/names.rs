@@ -3,6 +3,9 @@
 /// The longest name of an event or pattern, in bytes.
 const NAME_MAX: usize = 200;
 
+/// First segments of the library's own events.
+const RESERVED: &[&str] = &["kairo", "saga", "pipeline"];
+
 const ALLOWED: &str = "only lower-case letters, digits, `-` and `_` may be used between the dots";
 
 /// Checks `user.created`; the message says what is wrong with it and proposes a name.
@@ -19,6 +22,20 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     name.split('.')
         .enumerate()
         .try_for_each(|(index, segment)| check_segment("event name", name, index, segment))
+}
+
+/// Checks the name of an event that is declared: as above, and no name of the library's own events.
+pub(crate) fn check_declared(name: &str) -> Result<(), String> {
+    check_name(name)?;
+    let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+    if !RESERVED.contains(&first) {
+        return Ok(());
+    }
+    let dot = if rest.is_empty() { "" } else { "." };
+    Err(format!(
+        "event name \"{name}\" begins with \"{first}\", which is kept for the library's own events: \
+         use another first segment, as in \"my-{first}{dot}{rest}\""
+    ))
 }
 
 /// Checks `user.*`; the message says what is wrong with it and proposes a pattern.

@@ -14,7 +14,25 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong outside a handler.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` writes the same text as `Display`, because that is what a `main` shows that returns a
+/// [`Result`]. Inside a handler `?` makes a [`Failure`](crate::Failure) of an error:
+/// [`Conflict`](Self::Conflict) is tried again at once; [`Invalid`](Self::Invalid),
+/// [`Misuse`](Self::Misuse), [`Encode`](Self::Encode), [`Decode`](Self::Decode) and
+/// [`PayloadTooLarge`](Self::PayloadTooLarge) are permanent; all others are retryable.
+///
+/// ```
+/// use kairo::{Error, Kairo};
+///
+/// # async fn run() {
+/// match Kairo::start().await {
+///     Ok(kairo) => drop(kairo),
+///     Err(Error::Wiring(error)) => eprintln!("{} mistakes", error.mistakes().len()),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A name, URL, option or other value has a form that is not allowed.
@@ -173,8 +191,13 @@ pub enum DecodeError {
     },
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Everything that cannot be wired, found at start.
-#[derive(Debug)]
 pub struct WiringError {
     /// One mistake each, with file and line.
     mistakes: Vec<String>,
@@ -202,5 +225,24 @@ impl fmt::Display for WiringError {
             write!(f, "\n  - {}", mistake.replace('\n', "\n    "))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for WiringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_returns_an_error_shows_it_as_people_read_it() {
+        let mistakes = vec!["b lacks\nits state".to_owned(), "a is used twice".to_owned()];
+        let error = Error::Wiring(WiringError::new(mistakes));
+        let shown = "2 things cannot be wired:\n  - a is used twice\n  - b lacks\n    its state";
+        assert_eq!((format!("{error:?}"), error.to_string()), (shown.into(), shown.into()));
     }
 }

@@ -17,6 +17,7 @@ extern crate self as kairo;
 pub mod error;
 pub mod clock;
 mod observe;
+mod nearest;
 pub mod event;
 pub mod handler;
 pub mod retry;
@@ -39,6 +40,7 @@ pub mod __private;
 
 pub use self::{
     bus::{Kairo, Publish, Published, Publisher, Subscription},
+    clock::Timestamp,
     delivery::{DeadLetter, LetterFilter, Reason},
     engine::{
         dispatch::Outcome,
@@ -55,6 +57,7 @@ pub use self::{
     store::{Position, Version},
 };
 pub use kairo_macros::{Classify, Event, data, event, events, handler, handlers, on_dead_letter};
+pub use serde_json;
 pub use uuid::Uuid;
 
 /// The code of the README, compiled.

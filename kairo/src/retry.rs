@@ -17,7 +17,7 @@ pub const CONFLICT_RETRIES_MAX: u32 = 10;
 /// The ceiling of an exponential backoff that states none.
 const PAUSE_MAX: Duration = Duration::from_hours(1);
 
-/// The default: 3 retries within two seconds, then 5 within an hour and a quarter.
+/// The default: 3 retries within two seconds, then 5 within about 90 minutes.
 const DEFAULT_PAUSES: &[Duration] = &[
     Duration::from_millis(50),
     Duration::from_millis(200),
@@ -56,53 +56,47 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     retries_max: u32,
-    pauses: Pauses,
+    /// What was stated; the calls may come in any order, so nothing is concluded before the end.
+    first: Option<Duration>,
+    exponential: bool,
+    max: Option<Duration>,
     jitter: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pauses {
-    Listed(&'static [Duration]),
-    Growing { first: Duration, exponential: bool, max: Duration },
 }
 
 impl RetryPolicy {
     /// Retries after 50 ms, 200 ms and 1 s in place, then after 5 s, 30 s, 2 min, 10 min and 1 h,
     /// persisted; each pause up to a quarter longer.
     pub const DEFAULT: Self =
-        Self { retries_max: 8, pauses: Pauses::Listed(DEFAULT_PAUSES), jitter: true };
+        Self { retries_max: 8, first: None, exponential: false, max: None, jitter: false };
 
     /// Grants `retries_max` retries, which makes one attempt more, with the pauses of the default
     /// until [`backoff`](Self::backoff) states others. Retries beyond its eight wait an hour each.
+    ///
+    /// The methods below can be called in any order.
     #[must_use]
     pub const fn new(retries_max: u32) -> Self {
         Self { retries_max, ..Self::DEFAULT }
     }
 
     /// Waits `first` before the first retry, and before each later one as well unless the policy
-    /// is [`exponential`](Self::exponential). Without jitter, until [`jitter`](Self::jitter) asks.
+    /// is [`exponential`](Self::exponential). Without jitter, unless [`jitter`](Self::jitter) asks
+    /// for it.
     #[must_use]
     pub const fn backoff(self, first: Duration) -> Self {
-        let pauses = Pauses::Growing { first, exponential: false, max: PAUSE_MAX };
-        Self { pauses, jitter: false, ..self }
+        Self { first: Some(first), ..self }
     }
 
-    /// Doubles the pause with every retry, up to [`pause_max`](Self::pause_max) (one hour).
+    /// Doubles the pause with every retry, from [`backoff`](Self::backoff) (50 ms) up to
+    /// [`pause_max`](Self::pause_max) (one hour).
     #[must_use]
     pub const fn exponential(self) -> Self {
-        let (first, max) = self.first_and_max();
-        Self { pauses: Pauses::Growing { first, exponential: true, max }, ..self }
+        Self { exponential: true, ..self }
     }
 
-    /// Lets no pause grow beyond `max`.
+    /// Lets no pause be longer than `max`, jitter aside.
     #[must_use]
     pub const fn pause_max(self, max: Duration) -> Self {
-        match self.pauses {
-            Pauses::Growing { first, exponential, .. } => {
-                Self { pauses: Pauses::Growing { first, exponential, max }, ..self }
-            }
-            Pauses::Listed(_) => self,
-        }
+        Self { max: Some(max), ..self }
     }
 
     /// Extends pauses by up to a quarter, so that handlers that failed together return apart.
@@ -119,7 +113,7 @@ impl RetryPolicy {
             _ if self.retries_max < attempt.get() => Verdict::Exhausted,
             Class::Retryable | Class::Conflict => {
                 let bare = self.pause(attempt);
-                let pause = if self.jitter { extend(bare, draw) } else { bare };
+                let pause = if self.has_jitter() { extend(bare, draw) } else { bare };
                 // Jitter does not decide this: a policy behaves the same way each time.
                 if bare <= IN_PLACE_MAX {
                     Verdict::RetryInPlace(pause)
@@ -130,26 +124,31 @@ impl RetryPolicy {
         }
     }
 
-    const fn first_and_max(&self) -> (Duration, Duration) {
-        match self.pauses {
-            Pauses::Growing { first, max, .. } => (first, max),
-            Pauses::Listed(_) => (DEFAULT_PAUSES[0], PAUSE_MAX),
-        }
+    /// The default's pauses are always extended, stated ones on request.
+    fn has_jitter(&self) -> bool {
+        self.jitter || self.first.is_none()
     }
 
     fn pause(&self, attempt: NonZeroU32) -> Duration {
         let retry = attempt.get();
-        match self.pauses {
-            Pauses::Listed(pauses) => {
-                let last = pauses.len() - 1;
-                pauses[usize::try_from(retry - 1).map_or(last, |index| cmp::min(index, last))]
+        let pause = match (self.first, self.exponential) {
+            (None, false) => listed(retry),
+            (Some(first), false) => first,
+            (first, true) => {
+                let first = first.unwrap_or(DEFAULT_PAUSES[0]);
+                let grown = first.saturating_mul(2_u32.saturating_pow(retry - 1));
+                // A first pause is as long as it was stated to be.
+                cmp::min(grown, cmp::max(first, PAUSE_MAX))
             }
-            Pauses::Growing { first, exponential: false, max } => cmp::min(first, max),
-            Pauses::Growing { first, exponential: true, max } => {
-                cmp::min(first.saturating_mul(2_u32.saturating_pow(retry - 1)), max)
-            }
-        }
+        };
+        self.max.map_or(pause, |max| cmp::min(pause, max))
     }
+}
+
+/// The default's pause before a retry, counted from 1.
+fn listed(retry: u32) -> Duration {
+    let last = DEFAULT_PAUSES.len() - 1;
+    DEFAULT_PAUSES[usize::try_from(retry - 1).map_or(last, |index| cmp::min(index, last))]
 }
 
 /// Jitter only extends: a shorter pause would press a service that is already down.
@@ -197,6 +196,36 @@ mod tests {
         let policy = RetryPolicy::new(2).backoff(SECOND);
         check(policy, Class::Retryable, 1, Verdict::RetryInPlace(SECOND));
         check(policy, Class::Retryable, 2, Verdict::RetryInPlace(SECOND));
+    }
+
+    #[test]
+    fn the_order_in_which_a_policy_is_written_does_not_matter() {
+        let plain = RetryPolicy::new(3);
+        let max = 2 * SECOND;
+        let policy = plain.backoff(SECOND).exponential().pause_max(max).jitter();
+        assert_eq!(plain.jitter().pause_max(max).exponential().backoff(SECOND), policy);
+        assert_eq!(plain.pause_max(max).jitter().backoff(SECOND).exponential(), policy);
+        let longest = policy.verdict(Class::Retryable, NonZeroU32::MIN.saturating_add(2), u32::MAX);
+        assert_eq!(longest, Verdict::RetryAfter(Duration::from_millis(2_500)));
+    }
+
+    #[test]
+    fn jitter_is_there_until_a_pause_is_stated_and_then_on_request() {
+        let default = RetryPolicy::new(3);
+        assert!(default.has_jitter() && default.exponential().has_jitter());
+        assert!(!default.backoff(SECOND).has_jitter());
+        assert!(default.jitter().backoff(SECOND).has_jitter());
+    }
+
+    #[test]
+    fn a_ceiling_holds_for_every_kind_of_pause_and_nothing_else_shortens_a_stated_one() {
+        let day = 24 * 3600 * SECOND;
+        let capped = RetryPolicy::new(9).pause_max(SECOND);
+        check(capped, Class::Retryable, 8, Verdict::RetryInPlace(SECOND));
+        check(capped.backoff(day), Class::Retryable, 1, Verdict::RetryInPlace(SECOND));
+        let long = RetryPolicy::new(9).backoff(day);
+        check(long, Class::Retryable, 1, Verdict::RetryAfter(day));
+        check(long.exponential(), Class::Retryable, 2, Verdict::RetryAfter(day));
     }
 
     #[test]

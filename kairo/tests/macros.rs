@@ -184,7 +184,7 @@ fn the_key_names_the_stream() {
 
 #[test]
 fn a_set_decodes_its_members_by_name() {
-    let event = AnyEvent::new("order.payment-failed", "\"no card\"").unwrap();
+    let event = AnyEvent::from_json("order.payment-failed", "\"no card\"").unwrap();
     assert!(
         matches!(OrderEvent::decode_set(&event), Ok(OrderEvent::PaymentFailed(why)) if why == "no card")
     );

@@ -1,7 +1,19 @@
 //! What the library promises, topic by topic.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
+
+mod bounds;
+mod closures;
+mod delayed;
+mod ephemeral;
+mod faults;
+mod handlers;
+mod health;
 mod letters;
+mod names;
+mod newer;
 mod order;
 mod publish;
 mod replay;
 mod retry;
+mod stop;

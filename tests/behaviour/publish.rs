@@ -155,7 +155,8 @@ async fn an_event_of_unknown_type_is_made_from_json_that_its_type_accepts() {
             })
             .await
             .unwrap();
-        let event = AnyEvent::new("sample.taken", r#"{"key":"a","number":3}"#).unwrap();
+        let payload = kairo::serde_json::json!({ "key": "a", "number": 3 });
+        let event = AnyEvent::new("sample.taken", payload).unwrap();
         let published = kairo.publish(event).await.unwrap();
         assert!(soon(published.handled()).await.unwrap().all_done());
         assert_eq!(seen.all(), [sample("a", 3)]);
@@ -164,7 +165,7 @@ async fn an_event_of_unknown_type_is_made_from_json_that_its_type_accepts() {
         kairo.shutdown().await.unwrap();
     })
     .await;
-    let refused = |name, json| AnyEvent::new(name, json).unwrap_err();
+    let refused = |name, json| AnyEvent::from_json(name, json).unwrap_err();
     assert!(matches!(refused("sample.taken", r#"{"key":1}"#), Error::Decode(_)));
     assert!(matches!(refused("sample.unknown", "{}"), Error::NotFound { .. }));
     assert!(matches!(refused("Not A Name", "{}"), Error::Invalid { .. }));
@@ -318,7 +319,7 @@ async fn dropping_a_wait_cancels_nothing() {
         let note = seen.clone();
         kairo
             .subscribe::<Sample>("twice")
-            .retry(RetryPolicy::new(1).backoff(Duration::from_secs(60)))
+            .retry(RetryPolicy::new(1).backoff(Duration::from_mins(1)))
             .handle(move |_| {
                 note.note(());
                 let first = note.all().len() == 1;

@@ -25,6 +25,16 @@ impl Billing {
     async fn bill(&self, _user: &UserCreated) {}
 }
 
+mod reminders {
+    use super::{AnyEvent, Billing, handlers};
+
+    #[handlers]
+    impl Billing {
+        #[handler(pattern = "user.*")]
+        pub(super) async fn remind(&self, _event: &AnyEvent) {}
+    }
+}
+
 fn names(wiring: &Wiring) -> Vec<&str> {
     wiring.handlers().iter().map(|handler| handler.name).collect()
 }
@@ -40,8 +50,13 @@ fn mistakes(builder: Builder) -> Vec<String> {
 #[test]
 fn every_linked_handler_is_found() {
     let wiring = Kairo::builder().state(Mailer).handlers(Billing).check().unwrap();
-    let expected =
-        ["kairo_tests::note", "wiring::Billing::bill", "wiring::audit", "wiring::welcome"];
+    let expected = [
+        "kairo_tests::note",
+        "wiring::Billing::bill",
+        "wiring::audit",
+        "wiring::reminders::Billing::remind",
+        "wiring::welcome",
+    ];
     assert_eq!(names(&wiring), expected);
 }
 
@@ -62,6 +77,12 @@ fn a_process_can_run_a_choice_of_the_handlers() {
 }
 
 #[test]
+fn a_method_is_chosen_wherever_its_impl_lies() {
+    let wiring = Kairo::builder().handlers(Billing).only(Billing::remind).check().unwrap();
+    assert_eq!(names(&wiring), ["wiring::reminders::Billing::remind"]);
+}
+
+#[test]
 fn a_choice_that_is_no_handler_is_refused() {
     let found = mistakes(Kairo::builder().only(names));
     assert!(found[0].contains("`wiring::names`, which is no handler"), "{found:?}");
@@ -72,7 +93,7 @@ fn a_named_crate_is_linked_and_counted() {
     let crates = kairo::app![kairo_tests];
     let wiring = Kairo::builder().crates(crates).only(audit).check().unwrap();
     let linked = wiring.crates().iter().find(|found| found.name == "kairo_tests").unwrap();
-    assert_eq!(linked.to_string(), "kairo: kairo_tests: 1 event, 1 handler (0 in this process)");
+    assert_eq!(linked.to_string(), "kairo: kairo_tests: 3 events, 1 handler (0 in this process)");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! The test starts its own binary as the process to be killed: [`life`] is that process.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
+
 mod audit;
 mod life;
 mod parent;

@@ -26,6 +26,10 @@ pub struct Sample {
 
 /// A sample.
 #[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`sample(1, 2)` reads better than `sample(&1, 2)`"
+)]
 pub fn sample(key: impl ToString, number: u64) -> Sample {
     Sample { key: key.to_string(), number }
 }

@@ -35,7 +35,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Model {
     let ident = input.item.ident.clone();
     let name = check_name(mistakes, input);
     let concrete = check_generics(mistakes, &ident, &input.item.generics);
-    let version = args.number(mistakes, "version", 1, 2);
+    let version = args.number(mistakes, "version", 1..=u32::MAX, 2);
     let from = check_from(mistakes, input, &name.value(), version);
     let stream = stream::check(mistakes, input, &name.value());
     let ephemeral = args.flag(mistakes, "ephemeral");
@@ -80,7 +80,7 @@ fn check_name(mistakes: &mut Mistakes, input: &Input) -> LitStr {
         input.args.lead.clone()
     };
     if let Some(name) = name {
-        if let Err(message) = names::check_name(&name.value()) {
+        if let Err(message) = names::check_declared(&name.value()) {
             mistakes.at(name.span(), message);
         }
         return name;

@@ -72,7 +72,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Model {
 fn check_prefix(mistakes: &mut Mistakes, args: &Args) -> Option<LitStr> {
     let prefix = args.string(mistakes, "prefix", "order")?;
     let text = prefix.value();
-    if let Err(message) = names::check_name(&text) {
+    if let Err(message) = names::check_declared(&text) {
         mistakes.at(prefix.span(), message.replace("event name", "prefix"));
         // A prefix that is right, so that the variants do not repeat the complaint.
         return Some(LitStr::new("event", prefix.span()));

@@ -12,6 +12,9 @@ use crate::{args::Args, mistakes::Mistakes, names};
 /// The longest name of a subscription, in bytes.
 const NAME_MAX: usize = 200;
 
+/// The most events that a subscription handles side by side.
+const CONCURRENCY_MAX: u32 = 256;
+
 /// Options that need the log.
 const DURABLE: &[&str] =
     &["concurrency", "unordered", "start", "dead_letter", "on_dead", "renamed_from"];
@@ -71,7 +74,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Options {
         durable: DURABLE.iter().filter_map(|key| Some((*key, args.span(key)?))).collect(),
         retry: check_retry(mistakes, args),
         timeout: args.duration(mistakes, "timeout", "30s"),
-        concurrency: args.number(mistakes, "concurrency", 1, 8),
+        concurrency: args.number(mistakes, "concurrency", 1..=CONCURRENCY_MAX, 8),
         unordered: args.flag(mistakes, "unordered"),
         from_beginning: args.choice(mistakes, "start", &["now", "beginning"]) == Some(1),
         dead_letter: args.boolean(mistakes, "dead_letter"),
@@ -158,7 +161,7 @@ fn check_retry(mistakes: &mut Mistakes, args: &Args) -> Option<Retry> {
         mistakes.on(lead, message);
     }
     let retry = Retry {
-        max: args.number(mistakes, "max", 0, 5),
+        max: args.number(mistakes, "max", 0..=u32::MAX, 5),
         backoff: args.duration(mistakes, "backoff", "2s"),
         exponential: args.flag(mistakes, "exponential"),
         jitter: args.flag(mistakes, "jitter"),

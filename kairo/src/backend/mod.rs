@@ -82,7 +82,7 @@ fn unknown_scheme(url: &StoreUrl) -> Error {
     let allowed = if ELSEWHERE.contains(&scheme) {
         format!("this build does not have the back end `{scheme}`; it has {here}")
     } else {
-        let hint = url::nearest(scheme, &schemes);
+        let hint = url::hint(scheme, &schemes);
         format!("no back end has the scheme `{scheme}`{hint}; this build has {here}")
     };
     Error::invalid("store URL", url.shown(), allowed)

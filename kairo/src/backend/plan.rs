@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::{
-    delivery::{DeadLetter, Scheduled},
+    delivery::{Claim, DeadLetter, Scheduled},
     error::{Error, Result},
     event::{name::StreamName, record::EventData},
     store::{Append, Placed, Position, Unit},
@@ -100,6 +100,18 @@ fn plan_letters(unit: &Unit, view: &mut impl View) -> Result<Vec<(Uuid, Option<D
         letters.push((id, change.apply(letter)?));
     }
     Ok(letters)
+}
+
+/// Checks that no subscription is claimed twice at once.
+///
+/// # Errors
+/// [`Error::Misuse`]
+pub(crate) fn check_claims(claims: &[Claim]) -> Result {
+    let names: HashSet<_> = claims.iter().map(|claim| &claim.subscription).collect();
+    if names.len() == claims.len() {
+        return Ok(());
+    }
+    Err(Error::Misuse("a subscription is claimed twice at once"))
 }
 
 fn check_unscheduled(unit: &Unit, view: &mut impl View) -> Result {

@@ -1,6 +1,9 @@
 //! The URLs of stores, `scheme:place?option=value`.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    nearest::nearest,
+};
 
 const WHAT: &str = "store URL";
 
@@ -70,7 +73,7 @@ impl StoreUrl {
                     [] => format!("`{scheme}:` has no options"),
                     known => format!("`{scheme}:` has {}", quoted(known, "")),
                 };
-                let hint = nearest(name, &known);
+                let hint = hint(name, &known);
                 Err(self.invalid(format!("there is no option `{name}`{hint}; {have}")))
             }
         }
@@ -111,27 +114,10 @@ pub(super) fn quoted(values: &[&str], suffix: &str) -> String {
     quoted.join(" and ")
 }
 
-/// ``, did you mean `..`?`` where a known value is near.
-pub(super) fn nearest(value: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|known| (distance(value, known), known)).min();
-    near.filter(|(distance, known)| *distance <= known.len().div_ceil(3))
-        .map(|(_, known)| format!(" (did you mean `{known}`?)"))
-        .unwrap_or_default()
-}
-
-/// The number of characters to insert, remove or replace between two words (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, in_a) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, in_b) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(in_a != *in_b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+/// `` (did you mean `..`?)`` where a known value is near.
+pub(super) fn hint(value: &str, known: &[&str]) -> String {
+    let near = nearest(value, known.iter().copied());
+    near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default()
 }
 
 #[cfg(test)]

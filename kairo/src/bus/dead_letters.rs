@@ -1,6 +1,6 @@
 //! The dead letters, and what an operator can do about them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -16,6 +16,10 @@ use crate::{
 /// How many letters a bulk verb reads at once. Reprocessing waits for the first outcomes of as many
 /// before it goes on, so a service that is down again is not run over.
 const CHUNK: usize = 500;
+
+/// How often, and after which pauses, a letter is looked at whose change ended in an error.
+const LOOKS_MAX: u32 = 10;
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The dead letters of a bus.
 #[derive(Clone)]
@@ -175,14 +179,43 @@ impl DeadLetterQueue {
         })?;
         let due = self.shared.engine.clock.now();
         let change = LetterChange::Replay { id, edited, due };
-        let replayed: Vec<_> = change.apply(letter)?.into_iter().collect();
+        let replayed = change.apply(letter)?;
         let told = Arc::clone(&running);
         self.to_the_end(|queue: Self| async move {
-            queue.change(change).await?;
-            told.commands.send(Command::Replay(replayed)).await.map_err(|_| Error::Closed)
+            queue.change_surely(change, replayed.as_ref()).await?;
+            let letters = replayed.into_iter().collect();
+            told.commands.send(Command::Replay(letters)).await.map_err(|_| Error::Closed)
         })
         .await?;
         Ok(Published::replayed(Arc::clone(&self.shared), id, Some(running)))
+    }
+
+    /// Changes a letter. When the store fails, it is asked whether it has made the change all the
+    /// same: a letter that it takes for being reprocessed, and nobody delivers, would be stuck.
+    async fn change_surely(&self, change: LetterChange, wanted: Option<&DeadLetter>) -> Result {
+        match (self.change(change).await, wanted) {
+            (Err(error @ Error::Store { .. }), Some(wanted)) => {
+                if self.is_written(wanted).await {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }
+            (changed, _) => changed,
+        }
+    }
+
+    async fn is_written(&self, wanted: &DeadLetter) -> bool {
+        for _ in 0..LOOKS_MAX {
+            match self.find(wanted.id).await {
+                Ok(found) => {
+                    return (found.replays, found.state) == (wanted.replays, wanted.state);
+                }
+                Err(Error::Store { .. }) => self.shared.engine.clock.sleep(LOOK).await,
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     async fn remove_marked(&self, marked: Marked) -> Result {

@@ -5,12 +5,26 @@ use tokio::sync::oneshot;
 use super::Kairo;
 use crate::{
     clock::Timestamp,
+    delivery::SubscriptionRow,
     engine::dispatch::{Command, Running, Status},
     error::Result,
     store::Position,
 };
 
+/// The most events that a subscription's lag counts.
+pub const LAG_MAX: u64 = 1_000_000;
+
 /// How the bus is.
+///
+/// ```
+/// # use kairo::Kairo;
+/// # async fn watch(kairo: Kairo) -> kairo::Result {
+/// for it in kairo.health().await?.subscriptions {
+///     println!("{} is {:?}: {} to read, {} parked", it.name, it.condition, it.lag, it.parked);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
@@ -21,7 +35,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether every subscription runs, and nothing waits for a newer binary.
+    /// Whether every subscription runs, and nothing waits for a newer binary. A subscription that
+    /// lags is no bad sign by itself: it may just have been given much to do.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let runs = |it: &SubscriptionHealth| it.condition == Condition::Running && it.newer == 0;
@@ -37,8 +52,11 @@ pub struct SubscriptionHealth {
     pub name: String,
     /// Whether it runs.
     pub condition: Condition,
-    /// How far it has read.
+    /// How far it has read; how far it had come when it was last written down, if it has stopped.
     pub read_to: Position,
+    /// How many events lie behind that, of the names that it selects, at most [`LAG_MAX`]. One
+    /// that selects by a pattern reads every event, so all of them count.
+    pub lag: u64,
     /// How many handlers run at this moment.
     pub running: usize,
     /// How many events wait for a retry, or behind one that does.
@@ -77,16 +95,35 @@ impl Kairo {
         let rows = self.shared.engine.backend.subscriptions().await?;
         let mut subscriptions = Vec::new();
         for running in self.shared.subscriptions().iter() {
-            let name = running.spec.name.to_string();
-            let letters =
-                rows.iter().find(|row| row.subscription == name).map_or(0, |row| row.letters);
-            subscriptions.push(describe(name, letters, status(running).await));
+            let row = rows.iter().find(|row| *row.subscription == *running.spec.name);
+            subscriptions.push(self.health_of(running, row).await?);
         }
         subscriptions.sort_by(|one, other| one.name.cmp(&other.name));
         let is_here = |name: &str| subscriptions.iter().any(|known| known.name == name);
         let names = rows.into_iter().map(|row| row.subscription);
         let orphans = names.filter(|name| !is_here(name)).collect();
         Ok(Health { subscriptions, orphans })
+    }
+
+    async fn health_of(
+        &self,
+        running: &Running,
+        row: Option<&SubscriptionRow>,
+    ) -> Result<SubscriptionHealth> {
+        let status = status(running).await;
+        let written = row.map_or(Position::START, |row| row.low_water);
+        let read_to = status.map_or(written, |status| status.read_to);
+        let selection = running.spec.selection();
+        Ok(SubscriptionHealth {
+            name: running.spec.name.to_string(),
+            condition: condition(status),
+            read_to,
+            lag: self.shared.engine.backend.count(read_to, &selection, LAG_MAX).await?,
+            running: status.map_or(0, |status| status.running),
+            parked: status.map_or(0, |status| status.parked),
+            newer: status.map_or(0, |status| status.newer),
+            letters: row.map_or(0, |row| row.letters),
+        })
     }
 }
 
@@ -96,21 +133,12 @@ async fn status(running: &Running) -> Option<Status> {
     answer.await.ok()
 }
 
-fn describe(name: String, letters: u64, status: Option<Status>) -> SubscriptionHealth {
-    let condition = match status {
+fn condition(status: Option<Status>) -> Condition {
+    match status {
         None => Condition::Stopped,
         Some(Status { paused: true, .. }) => Condition::Paused,
         Some(Status { open_until: Some(until), .. }) => Condition::CircuitOpen { until },
         Some(Status { full: true, .. }) => Condition::Full,
         Some(_) => Condition::Running,
-    };
-    SubscriptionHealth {
-        name,
-        condition,
-        read_to: status.map_or(Position::START, |status| status.read_to),
-        running: status.map_or(0, |status| status.running),
-        parked: status.map_or(0, |status| status.parked),
-        newer: status.map_or(0, |status| status.newer),
-        letters,
     }
 }

@@ -14,6 +14,7 @@ mod health;
 mod shutdown;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -25,7 +26,7 @@ use self::ephemeral::Ephemerals;
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,
-    health::{Condition, Health, SubscriptionHealth},
+    health::{Condition, Health, LAG_MAX, SubscriptionHealth},
     log::EventLog,
     publish::{Publish, PublishAll},
     publishable::Publishable,
@@ -121,13 +122,23 @@ impl Kairo {
         Subscribe::to_event(&self.shared, name.into())
     }
 
-    /// Subscribes a closure to every event whose name matches a pattern.
+    /// Subscribes a closure to every event whose name matches a pattern, such as `user.*` (`*` is
+    /// one segment) or `user.**` (`**`, at the end, any number of them).
     pub fn subscribe_any(
         &self,
         name: impl Into<Arc<str>>,
-        pattern: &'static str,
+        pattern: impl Into<Cow<'static, str>>,
     ) -> Subscribe<'_, AnyEvent> {
-        Subscribe::to_pattern(&self.shared, name.into(), pattern)
+        Subscribe::to_pattern(&self.shared, name.into(), pattern.into())
+    }
+
+    /// Subscribes a closure to every event whose whole name matches a regular expression.
+    pub fn subscribe_regex(
+        &self,
+        name: impl Into<Arc<str>>,
+        regex: &str,
+    ) -> Subscribe<'_, AnyEvent> {
+        Subscribe::to_regex(&self.shared, name.into(), regex)
     }
 
     /// The subscription of this name, if it runs in this process.

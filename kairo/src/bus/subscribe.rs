@@ -1,6 +1,6 @@
 //! Subscribing a closure while the bus runs.
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Shared, subscription::Subscription};
 use crate::{
@@ -12,11 +12,11 @@ use crate::{
     event::{
         Event,
         envelope::{AnyEvent, Envelope},
-        pattern::{Interest, check_pattern},
+        pattern::{Interest, NameRegex, check_pattern},
     },
     handler::{
         delivery::{ClosureOutput, Delivery, HandlerFuture, RunError, run},
-        entry::{OnDead, Options, StartAt},
+        entry::{CONCURRENCY_MAX, OnDead, Options, StartAt},
     },
     retry::RetryPolicy,
 };
@@ -29,7 +29,8 @@ const NAME_MAX: usize = 255;
 pub struct Subscribe<'a, E> {
     shared: &'a Arc<Shared>,
     name: Arc<str>,
-    interest: Interest,
+    /// What is wanted, or what is wrong about it, which `handle` says.
+    interest: Result<Interest>,
     options: Options,
     filter: Option<Filter>,
     silent: bool,
@@ -37,7 +38,7 @@ pub struct Subscribe<'a, E> {
 }
 
 impl<'a, E> Subscribe<'a, E> {
-    fn new(shared: &'a Arc<Shared>, name: Arc<str>, interest: Interest) -> Self {
+    fn new(shared: &'a Arc<Shared>, name: Arc<str>, interest: Result<Interest>) -> Self {
         let options = Options::DEFAULT;
         Self { shared, name, interest, options, filter: None, silent: false, event: PhantomData }
     }
@@ -54,7 +55,7 @@ impl<'a, E> Subscribe<'a, E> {
         self
     }
 
-    /// Lets so many events of different keys run side by side; 8 unless stated, at least 1.
+    /// Lets so many events of different keys run side by side, from 1 to 256; 8 unless stated.
     pub const fn concurrency(mut self, count: u32) -> Self {
         self.options.concurrency = Some(count);
         self
@@ -107,6 +108,16 @@ impl<'a, E> Subscribe<'a, E> {
         Ok(())
     }
 
+    fn check_concurrency(&self) -> Result {
+        match self.options.concurrency {
+            None | Some(1..=CONCURRENCY_MAX) => Ok(()),
+            Some(count) => {
+                let allowed = format!("use a number from 1 to {CONCURRENCY_MAX}");
+                Err(Error::invalid("concurrency", count.to_string(), allowed))
+            }
+        }
+    }
+
     async fn begin(
         self,
         handle: Arc<dyn Handle>,
@@ -114,11 +125,9 @@ impl<'a, E> Subscribe<'a, E> {
     ) -> Result<Subscription> {
         let _alone = self.shared.subscribing.lock().await;
         self.check_name()?;
-        if let Interest::Pattern(pattern) = self.interest {
-            check_pattern(pattern)?;
-        }
+        self.check_concurrency()?;
         let Self { shared, name, interest, options, filter, silent, .. } = self;
-        let spec = Spec::new(name, interest, handle, options, shared.defaults);
+        let spec = Spec::new(name, interest?, handle, options, shared.defaults);
         let spec = Spec { filter, silent, ..spec };
         if let Some(event) = ephemeral {
             return Ok(Subscription::in_memory(shared, spec, event));
@@ -131,7 +140,7 @@ impl<'a, E> Subscribe<'a, E> {
 
 impl<'a, E: Event> Subscribe<'a, E> {
     pub(super) fn to_event(shared: &'a Arc<Shared>, name: Arc<str>) -> Self {
-        Self::new(shared, name, Interest::Name(E::NAME))
+        Self::new(shared, name, Ok(Interest::Name(E::NAME)))
     }
 
     /// Handles only the events for which this is true; the others count as handled.
@@ -145,8 +154,8 @@ impl<'a, E: Event> Subscribe<'a, E> {
     /// Begins, with this closure as the handler.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is malformed or taken; [`Error::Store`] when the store
-    /// fails.
+    /// [`Error::Invalid`] for a name that is malformed or taken, or a concurrency that is not
+    /// allowed; [`Error::Store`] when the store fails.
     pub async fn handle<F, Fut>(self, handler: F) -> Result<Subscription>
     where
         F: Fn(Envelope<E>) -> Fut + Send + Sync + 'static,
@@ -161,9 +170,14 @@ impl<'a> Subscribe<'a, AnyEvent> {
     pub(super) fn to_pattern(
         shared: &'a Arc<Shared>,
         name: Arc<str>,
-        pattern: &'static str,
+        pattern: Cow<'static, str>,
     ) -> Self {
-        Self::new(shared, name, Interest::Pattern(pattern))
+        let checked = check_pattern(&pattern);
+        Self::new(shared, name, checked.map(|()| Interest::Pattern(pattern)))
+    }
+
+    pub(super) fn to_regex(shared: &'a Arc<Shared>, name: Arc<str>, regex: &str) -> Self {
+        Self::new(shared, name, NameRegex::new(regex).map(Interest::Regex))
     }
 
     /// Handles only the events for which this is true; the others count as handled.
@@ -175,8 +189,8 @@ impl<'a> Subscribe<'a, AnyEvent> {
     /// Begins, with this closure as the handler.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is malformed or taken, or a malformed pattern;
-    /// [`Error::Store`] when the store fails.
+    /// [`Error::Invalid`] for a name that is malformed or taken, a malformed pattern or regular
+    /// expression, or a concurrency that is not allowed; [`Error::Store`] when the store fails.
     pub async fn handle<F, Fut>(self, handler: F) -> Result<Subscription>
     where
         F: Fn(AnyEvent) -> Fut + Send + Sync + 'static,

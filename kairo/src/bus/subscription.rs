@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, PoisonError, Weak},
 };
 
+use tokio::sync::oneshot;
+
 use super::Shared;
 use crate::{
     engine::dispatch::{Command, Running, scope::refuse_in_handler, spec::Spec},
@@ -45,7 +47,9 @@ impl Subscription {
     /// # Errors
     /// [`Error::Closed`] when the bus has gone; [`Error::Misuse`] for ephemeral events.
     pub async fn pause(&self) -> Result {
-        self.tell(Command::Pause).await
+        let (reply, paused) = oneshot::channel();
+        self.tell(Command::Pause(reply)).await?;
+        paused.await.map_err(|_| Error::Closed)
     }
 
     /// Goes on.

@@ -164,6 +164,7 @@ macro_rules! __laws {
                 pages_cover_the_log_once
                 a_selection_finds_its_names_only
                 a_page_says_how_far_it_searched
+                a_count_is_what_a_reader_would_read
                 events_are_found_by_their_positions
                 a_stream_is_read_from_a_version
             }

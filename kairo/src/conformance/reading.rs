@@ -2,7 +2,7 @@
 
 use super::{
     case::{Case, assert_same, ids},
-    log::append_each,
+    log::{Appended, append_each},
 };
 use crate::{
     error::Result,
@@ -105,6 +105,55 @@ pub async fn a_page_says_how_far_it_searched(case: Case) -> Result {
     let page = case.store.read_log(beyond, &Selection::All, 10).await?;
     assert_eq!((page.events.len(), page.end, page.complete), (0, beyond, true));
     Ok(())
+}
+
+/// Of some names, of none, and of all, from any place; never more than the limit.
+pub async fn a_count_is_what_a_reader_would_read(case: Case) -> Result {
+    let mut events = Vec::new();
+    for round in 0..12 {
+        let name = case.name(["red", "green", "blue"][round % 3]);
+        events.push(EventData { name, ..case.event("one") });
+    }
+    let appended = append_each(&case, events).await?;
+    let mut places = vec![Position::START];
+    places.extend(appended.iter().map(|(_, placed)| placed.position));
+    for words in [&["red"][..], &["blue", "nothing", "red"], &["nothing"], &[]] {
+        let mut names: Vec<_> = words.iter().map(|word| case.name(word)).collect();
+        names.sort();
+        let selection = Selection::Names(names);
+        for after in &places {
+            let is_read = |(event, placed): &&Appended| {
+                *after < placed.position && selection.has(&event.name)
+            };
+            let expected = appended.iter().filter(is_read).count() as u64;
+            for limit in [0, 1, 3, 4, 1_000_000, u64::MAX] {
+                let count = case.store.count(*after, &selection, limit).await?;
+                assert_eq!(count, expected.min(limit), "{selection:?} after {after}");
+            }
+        }
+    }
+    assert_eq!(case.store.count(Position::START, &Selection::All, 3).await?, 3);
+    for after in places {
+        // Others may write meanwhile.
+        let before = count_by_reading(&case, after).await?;
+        let count = case.store.count(after, &Selection::All, u64::MAX).await?;
+        assert!((before..=count_by_reading(&case, after).await?).contains(&count), "{count}");
+    }
+    let beyond = Position { sequence: u64::MAX, ..case.store.head().await? };
+    assert_eq!(case.store.count(beyond, &Selection::All, 10).await?, 0);
+    Ok(())
+}
+
+async fn count_by_reading(case: &Case, mut after: Position) -> Result<u64> {
+    let mut count = 0;
+    loop {
+        let page = case.store.read_log(after, &Selection::All, 1000).await?;
+        count += page.events.len() as u64;
+        after = page.end;
+        if page.complete {
+            return Ok(count);
+        }
+    }
 }
 
 /// In log order; unknown ones are left out.

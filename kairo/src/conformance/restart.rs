@@ -25,6 +25,7 @@ pub async fn a_closed_store_says_so(harness: Arc<dyn Harness>) -> Result {
         store.commit(Unit::default()).await.map(drop),
         store.head().await.map(drop),
         store.read_log(Position::START, &Selection::All, 1).await.map(drop),
+        store.count(Position::START, &Selection::All, 1).await.map(drop),
         store.read_at(&[Position::START]).await.map(drop),
         store.read_stream(&case.stream("one"), 1, 1).await.map(drop),
         store.claim(vec![claim]).await.map(drop),

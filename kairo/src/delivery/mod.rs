@@ -36,7 +36,7 @@ use crate::{
 /// - `removing_a_subscription_removes_its_rows_and_letters_stay`
 pub trait Deliveries: Store {
     /// Takes subscriptions over in one commit, making those that are new. Whoever held one is
-    /// fenced off. The answers come in the order of the requests.
+    /// fenced off. The answers come in the order of the requests, whose names must differ.
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>>;
 
     /// Gives a claim back, so that the next one is known to follow a clean stop. A claim that has

@@ -99,12 +99,42 @@ impl<T> Envelope<T> {
         &self.payload
     }
 
+    /// The payload by value; it is cloned only while another handler has it as well.
+    #[must_use]
+    pub fn into_payload(self) -> T
+    where
+        T: Clone,
+    {
+        // An event from the log keeps the payload for its other handlers.
+        drop(self.source);
+        Arc::unwrap_or_clone(self.payload)
+    }
+
     fn data(&self) -> &EventData {
         self.source.data()
     }
 
     fn place(&self) -> (Position, u64) {
         self.source.place()
+    }
+}
+
+impl<T: Event> Envelope<T> {
+    /// An envelope outside a log, with an id and a time of its own, to call a handler with in a
+    /// test.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] when the payload cannot be written as JSON, [`Error::Invalid`] when its
+    /// key makes no valid stream name.
+    pub fn of(payload: T) -> Result<Self> {
+        let source = AnyEvent::fresh(Draft::encode(&payload)?, &Clock::system());
+        Ok(Self { source, payload: Arc::new(payload) })
+    }
+}
+
+impl<T> From<Envelope<T>> for AnyEvent {
+    fn from(envelope: Envelope<T>) -> Self {
+        envelope.source
     }
 }
 
@@ -144,13 +174,34 @@ enum Source {
 impl AnyEvent {
     about!();
 
-    /// Makes an event from its name and its payload as JSON, checked against the type of that
-    /// name. It can be published like any other.
+    /// Makes an event from its name and its payload, checked against the type of that name. It can
+    /// be published like any other.
+    ///
+    /// ```
+    /// use kairo::{prelude::*, serde_json::json};
+    ///
+    /// #[event("user.created")]
+    /// struct UserCreated { #[key] user_id: u64 }
+    ///
+    /// let event = AnyEvent::new("user.created", json!({ "user_id": 7 }))?;
+    /// assert_eq!(event.stream().as_str(), "user-7");
+    /// # Ok::<(), kairo::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a malformed name, [`Error::NotFound`] when no `#[event]` of this
-    /// binary has that name, [`Error::Decode`] when the payload is not what its type wants.
-    pub fn new(name: &str, json: impl Into<Bytes>) -> Result<Self> {
+    /// [`Error::Invalid`] for a malformed name or a payload that its type finds not valid,
+    /// [`Error::NotFound`] when no `#[event]` of this binary has that name, [`Error::Decode`] when
+    /// the payload is not what its type wants.
+    #[expect(clippy::needless_pass_by_value, reason = "`json!(..)` is what people hand in")]
+    pub fn new(name: &str, payload: serde_json::Value) -> Result<Self> {
+        Self::from_json(name, payload.to_string())
+    }
+
+    /// Makes an event as [`new`](Self::new) does, from a payload that is JSON text already.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn from_json(name: &str, json: impl Into<Bytes>) -> Result<Self> {
         let name = EventName::new(name)?;
         let payload = json.into();
         let entry = super::registered(name.as_str())
@@ -256,5 +307,26 @@ impl fmt::Debug for AnyEvent {
             .field("version", &self.version())
             .field("payload", &String::from_utf8_lossy(self.payload()))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event;
+
+    #[event("parcel.sent")]
+    struct ParcelSent {
+        #[key]
+        parcel: u64,
+    }
+
+    #[test]
+    fn an_envelope_outside_a_log_holds_its_payload_and_has_no_place() {
+        let envelope = Envelope::of(ParcelSent { parcel: 7 }).unwrap();
+        assert_eq!((envelope.name(), envelope.stream().as_str()), ("parcel.sent", "parcel-7"));
+        assert_eq!((envelope.position(), envelope.version()), (Position::START, 0));
+        assert_eq!(AnyEvent::from(envelope.clone()).decode::<ParcelSent>().unwrap().parcel, 7);
+        assert_eq!(envelope.into_payload().parcel, 7);
     }
 }

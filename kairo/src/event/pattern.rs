@@ -1,6 +1,6 @@
 //! Which events a subscription wants: one name, a pattern over names, or a regular expression.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use regex_lite::Regex;
 
@@ -52,7 +52,7 @@ pub enum Interest {
     /// Several events by their names.
     Names(&'static [&'static str]),
     /// Every event whose name matches a pattern of `*` (one segment) and `**` (any number, last).
-    Pattern(&'static str),
+    Pattern(Cow<'static, str>),
     /// Every event whose whole name matches a regular expression.
     Regex(NameRegex),
 }
@@ -81,7 +81,8 @@ impl Interest {
 impl fmt::Display for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(text) | Self::Pattern(text) => f.write_str(text),
+            Self::Name(name) => f.write_str(name),
+            Self::Pattern(pattern) => f.write_str(pattern),
             Self::Names(names) => f.write_str(&names.join(", ")),
             Self::Regex(regex) => write!(f, "/{}/", regex.source),
         }
@@ -162,8 +163,8 @@ mod tests {
 
     #[test]
     fn own_events_are_wanted_only_by_name() {
-        assert!(!Interest::Pattern("**").wants("kairo.dead-letter.created"));
-        assert!(Interest::Pattern("kairo.**").wants("kairo.dead-letter.created"));
+        assert!(!Interest::Pattern("**".into()).wants("kairo.dead-letter.created"));
+        assert!(Interest::Pattern("kairo.**".into()).wants("kairo.dead-letter.created"));
     }
 
     #[test]

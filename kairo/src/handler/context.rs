@@ -70,6 +70,34 @@ pub struct Context {
 }
 
 impl Context {
+    /// The first attempt at an event, in a subscription named `test` and without any state: what
+    /// an extractor is given in a test.
+    ///
+    /// ```
+    /// use kairo::{prelude::*, serde_json::json};
+    ///
+    /// #[event("seat.reserved")]
+    /// struct SeatReserved { #[key] seat: u32 }
+    ///
+    /// # async fn run() -> Result<(), Failure> {
+    /// let event = AnyEvent::new("seat.reserved", json!({ "seat": 7 }))?;
+    /// let attempt = Attempt::from_context(&Context::of(event)).await?;
+    /// assert_eq!(attempt.get(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn of(event: AnyEvent) -> Self {
+        Self {
+            event: Some(event),
+            attempt: NonZeroU32::MIN,
+            subscription: "test".into(),
+            generation: 0,
+            edit: None,
+            states: Arc::default(),
+        }
+    }
+
     /// The event that is being handled; `None` for an ephemeral one, which has no envelope.
     #[must_use]
     pub const fn event(&self) -> Option<&AnyEvent> {
@@ -234,5 +262,26 @@ impl Attempt {
 impl FromContext for Attempt {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
         Ok(Self(context.attempt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event;
+
+    #[event("parcel.lost")]
+    struct ParcelLost {
+        #[key]
+        parcel: u64,
+    }
+
+    #[tokio::test]
+    async fn a_context_outside_a_run_is_the_first_attempt_without_state() {
+        let event = AnyEvent::new("parcel.lost", serde_json::json!({ "parcel": 7 })).unwrap();
+        let context = Context::of(event.clone());
+        assert_eq!(Attempt::from_context(&context).await.unwrap().get(), 1);
+        assert_eq!(context.event().map(AnyEvent::id), Some(event.id()));
+        assert!(State::<String>::from_context(&context).await.is_err());
     }
 }

@@ -6,7 +6,7 @@ use stackfuture::StackFuture;
 
 use super::{Context, Failure, failure::IntoFailure};
 use crate::{
-    error::DecodeError,
+    error::{DecodeError, Error},
     event::{
         Event, EventSet,
         envelope::{AnyEvent, Envelope},
@@ -164,7 +164,7 @@ pub trait HandlerOutput {
     /// The events to publish.
     ///
     /// # Errors
-    /// A permanent failure when an event cannot be encoded.
+    /// A permanent failure when an event is not valid or cannot be encoded.
     fn into_drafts(self) -> Result<Vec<Draft>, Failure>;
 }
 
@@ -179,6 +179,9 @@ impl HandlerOutput for () {
 impl<E: Event> HandlerOutput for E {
     fn into_drafts(self) -> Result<Vec<Draft>, Failure> {
         const { assert!(!E::EPHEMERAL, "an ephemeral event cannot be returned: publish it") };
+        self.validate().map_err(|reason| {
+            Failure::permanent(Error::invalid("payload of event", E::NAME, reason))
+        })?;
         Ok(vec![Draft::encode(&self).map_err(Failure::permanent)?])
     }
 }
@@ -228,14 +231,41 @@ pub trait ClosureOutput {
     fn into_outcome(self) -> Outcome;
 }
 
-impl ClosureOutput for () {
+impl<T: HandlerOutput> ClosureOutput for T {
     fn into_outcome(self) -> Outcome {
-        Ok(Vec::new())
+        Ok(self.into_drafts()?)
     }
 }
 
 impl<T: HandlerOutput, E: IntoFailure> ClosureOutput for Result<T, E> {
     fn into_outcome(self) -> Outcome {
         HandlerResult::into_outcome(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Validate, event, handler::Class};
+
+    #[event("refund.paid", validate)]
+    struct RefundPaid {
+        cents: u64,
+    }
+
+    impl Validate for RefundPaid {
+        fn validate(&self) -> Result<(), String> {
+            if self.cents == 0 { Err("a refund pays something".into()) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn a_returned_event_that_is_not_valid_is_a_permanent_failure() {
+        assert_eq!(RefundPaid { cents: 1 }.into_drafts().unwrap().len(), 1);
+        let events = vec![RefundPaid { cents: 1 }, RefundPaid { cents: 0 }];
+        let failure = events.into_drafts().unwrap_err();
+        assert_eq!(failure.class(), Class::Permanent);
+        let expected = "payload of event `refund.paid` is not valid: a refund pays something";
+        assert_eq!(failure.to_string(), expected);
     }
 }

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{event::envelope::AnyEvent, retry::RetryPolicy};
 
+/// The most events that a subscription handles side by side.
+pub const CONCURRENCY_MAX: u32 = 256;
+
 /// Where an item stands in somebody's source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -70,7 +73,8 @@ pub struct Options {
     pub retry: Option<RetryPolicy>,
     /// How long an attempt may take; 30 s unless stated.
     pub timeout: Option<Duration>,
-    /// How many events of different keys run side by side; 8 unless stated.
+    /// How many events of different keys run side by side, from 1 to [`CONCURRENCY_MAX`]; 8 unless
+    /// stated.
     pub concurrency: Option<u32>,
     /// Whether events of one key may run side by side and overtake each other.
     pub unordered: bool,

@@ -1,6 +1,6 @@
 //! How a handler says that it failed, and whether trying again can help.
 
-use std::{error::Error as StdError, fmt};
+use std::{any::Any, error::Error as StdError, fmt};
 
 use crate::error::{BoxError, Error};
 
@@ -17,8 +17,8 @@ pub enum Class {
 
 /// A handler's failure: an error, and whether trying again can help.
 ///
-/// `?` turns every error into a retryable failure, unless its type says otherwise through
-/// `#[derive(Classify)]`.
+/// `?` turns every error into a retryable failure, unless its type, or that of one of its causes,
+/// says otherwise through `#[derive(Classify)]`. That holds inside an `anyhow::Error` as well.
 ///
 /// ```
 /// use kairo::Failure;
@@ -51,7 +51,7 @@ impl Failure {
     /// Asks the error, and the errors that caused it, for their class.
     #[must_use]
     pub fn classified(error: BoxError) -> Self {
-        let class = classify(&*error);
+        let class = stated(causes(&*error)).unwrap_or(Class::Retryable);
         Self { class, error }
     }
 
@@ -112,9 +112,13 @@ impl IntoFailure for Failure {
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Into<BoxError>> IntoFailure for E {
+impl<E: Into<BoxError> + 'static> IntoFailure for E {
     fn into_failure(self) -> Failure {
-        Failure::classified(self.into())
+        // Once boxed, an `anyhow::Error` no longer shows the types that it holds.
+        match (&self as &dyn Any).downcast_ref::<anyhow::Error>().map(classify_anyhow) {
+            Some(class) => Failure { class, error: self.into() },
+            None => Failure::classified(self.into()),
+        }
     }
 }
 
@@ -129,6 +133,8 @@ pub trait Classify: 'static {
 pub struct Classifier {
     /// The class, if the error is of the type that this classifier knows.
     pub class: fn(&(dyn StdError + 'static)) -> Option<Class>,
+    /// The class, if a context that was added to the error is of that type.
+    pub class_of_context: fn(&anyhow::Error) -> Option<Class>,
 }
 
 inventory::collect!(Classifier);
@@ -138,17 +144,27 @@ inventory::collect!(Classifier);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error type, so no handler can fail with it",
     label = "does not implement `std::error::Error`",
-    note = "derive `thiserror::Error` for it, or write `impl std::error::Error for {Self} {{}}`"
+    note = "derive `thiserror::Error` for it, or write `impl std::error::Error for {Self} {{}}`; what it holds must be `Send` and `Sync`"
 )]
 pub trait Classified {
     /// The class, if the error is of this type.
     fn class_of(error: &(dyn StdError + 'static)) -> Option<Class>;
+
+    /// The class, if a context of the error is of this type.
+    fn class_of_context(error: &anyhow::Error) -> Option<Class>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Classify + StdError> Classified for E {
+impl<E: Classify + StdError + Send + Sync> Classified for E {
     fn class_of(error: &(dyn StdError + 'static)) -> Option<Class> {
         error.downcast_ref::<E>().map(Classify::class)
+    }
+
+    fn class_of_context(error: &anyhow::Error) -> Option<Class> {
+        let found = error.downcast_ref::<E>()?;
+        // The chain shows causes by their types, but contexts under a type of anyhow's own.
+        let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<E>());
+        (!causes.any(|cause| std::ptr::eq(cause, found))).then(|| found.class())
     }
 }
 
@@ -162,20 +178,86 @@ fn causes<'a>(
     })
 }
 
-/// The class that the error, or the nearest of its causes, states; retryable if none does.
-fn classify(error: &(dyn StdError + 'static)) -> Class {
-    causes(error)
-        .find_map(|error| match error.downcast_ref::<Error>() {
-            Some(Error::Conflict { .. }) => Some(Class::Conflict),
-            // What was wrong about the call is as wrong the next time.
-            Some(
-                Error::Misuse(_)
-                | Error::Invalid { .. }
-                | Error::Encode { .. }
-                | Error::PayloadTooLarge { .. }
-                | Error::Decode(_),
-            ) => Some(Class::Permanent),
-            _ => inventory::iter::<Classifier>.into_iter().find_map(|known| (known.class)(error)),
-        })
+/// The class that the first of these errors to have one states.
+fn stated<'a>(mut errors: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> Option<Class> {
+    errors.find_map(|error| match error.downcast_ref::<Error>() {
+        Some(Error::Conflict { .. }) => Some(Class::Conflict),
+        // What was wrong about the call is as wrong the next time.
+        Some(
+            Error::Misuse(_)
+            | Error::Invalid { .. }
+            | Error::Encode { .. }
+            | Error::PayloadTooLarge { .. }
+            | Error::Decode(_),
+        ) => Some(Class::Permanent),
+        _ => inventory::iter::<Classifier>.into_iter().find_map(|known| (known.class)(error)),
+    })
+}
+
+/// The class of what `anyhow` holds: of a context that has one, or else of the nearest cause.
+fn classify_anyhow(error: &anyhow::Error) -> Class {
+    inventory::iter::<Classifier>
+        .into_iter()
+        .find_map(|known| (known.class_of_context)(error))
+        .or_else(|| stated(error.chain()))
         .unwrap_or(Class::Retryable)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error, crate::Classify)]
+    enum CardError {
+        #[error("the card has expired")]
+        #[permanent]
+        Expired,
+        #[error("the bank is busy")]
+        Busy,
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no payment")]
+    struct PaymentError(#[from] CardError);
+
+    #[track_caller]
+    fn check(error: impl IntoFailure, class: Class, chain: &[&str]) {
+        let failure = error.into_failure();
+        assert_eq!(failure.class(), class);
+        assert_eq!(failure.chain(), chain);
+    }
+
+    #[test]
+    fn an_error_keeps_its_class_inside_anyhow() {
+        check(anyhow::Error::new(CardError::Expired), Class::Permanent, &["the card has expired"]);
+        check(anyhow::Error::new(CardError::Busy), Class::Retryable, &["the bank is busy"]);
+        let cause = anyhow::Error::new(PaymentError(CardError::Expired));
+        check(cause, Class::Permanent, &["no payment", "the card has expired"]);
+        check(anyhow::anyhow!("unknown"), Class::Retryable, &["unknown"]);
+    }
+
+    #[test]
+    fn a_context_hides_no_class_and_no_cause() {
+        let error = Err::<(), _>(CardError::Expired).context("order 7").context("the shop");
+        let texts = ["the shop", "order 7", "the card has expired"];
+        check(error.unwrap_err(), Class::Permanent, &texts);
+        let misuse = Error::Misuse("not here");
+        check(anyhow::Error::new(misuse).context("a"), Class::Permanent, &["a", "not here"]);
+    }
+
+    #[test]
+    fn a_context_can_state_the_class() {
+        let error = anyhow::anyhow!("402").context(CardError::Expired).context("order 7");
+        check(error, Class::Permanent, &["order 7", "the card has expired", "402"]);
+        let error = anyhow::Error::new(CardError::Busy).context(CardError::Expired);
+        check(error, Class::Permanent, &["the card has expired", "the bank is busy"]);
+    }
+
+    #[test]
+    fn the_boxed_and_the_bare_error_have_the_same_class() {
+        check(CardError::Expired, Class::Permanent, &["the card has expired"]);
+        check(BoxError::from(CardError::Expired), Class::Permanent, &["the card has expired"]);
+    }
 }

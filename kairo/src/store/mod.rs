@@ -25,6 +25,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The largest payload that a store accepts, in bytes.
 pub const PAYLOAD_MAX: usize = 1024 * 1024;
 
+/// How many payload bytes a page of the log holds, beside that of its last event.
+pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// An append-only log of events, and the one way to change anything in a store.
 ///
 /// # Laws
@@ -42,6 +45,7 @@ pub const PAYLOAD_MAX: usize = 1024 * 1024;
 /// - `log_order_is_stream_order`: a later version has a later position.
 /// - `no_reader_passes_a_hole`: what [`read_log`](Self::read_log) has passed never changes: no
 ///   event commits at or before the `end` of a page that was returned.
+/// - `a_count_is_what_a_reader_would_read`, up to its limit.
 /// - `a_commit_wakes_the_watchers`
 /// - `a_failed_commit_can_be_repeated`
 /// - `a_dropped_commit_is_still_all_or_nothing`: dropping the future cancels nothing half-way.
@@ -57,13 +61,22 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The position of the last event that a reader can see.
     fn head(&self) -> BoxFuture<'_, Result<Position>>;
 
-    /// Events behind `after` in log order, at most `limit` of them.
+    /// Events behind `after` in log order, at most `limit` of them, and fewer when their payloads
+    /// have more than [`PAGE_BYTES_MAX`].
     fn read_log<'a>(
         &'a self,
         after: Position,
         selection: &'a Selection,
         limit: usize,
     ) -> BoxFuture<'a, Result<Page>>;
+
+    /// How many selected events lie behind `after`, counted up to `limit` and no further.
+    fn count<'a>(
+        &'a self,
+        after: Position,
+        selection: &'a Selection,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<u64>>;
 
     /// The events at these positions, in log order; those that are not there are left out.
     fn read_at<'a>(

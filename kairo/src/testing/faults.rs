@@ -41,6 +41,8 @@ pub enum Call<'a> {
     Head,
     /// [`Store::read_log`]
     ReadLog,
+    /// [`Store::count`]
+    Count,
     /// [`Store::read_at`]
     ReadAt,
     /// [`Store::read_stream`]
@@ -186,6 +188,15 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Page>> {
         Box::pin(self.call(Call::ReadLog, move || self.inner.read_log(after, selection, limit)))
+    }
+
+    fn count<'a>(
+        &'a self,
+        after: Position,
+        selection: &'a Selection,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.call(Call::Count, move || self.inner.count(after, selection, limit)))
     }
 
     fn read_at<'a>(

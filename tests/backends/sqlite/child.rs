@@ -3,7 +3,7 @@
 use std::{env, path::PathBuf, process::Command};
 
 /// The variable that names the child's folder.
-const FOLDER: &str = "KAIRO_TEST_FOLDER";
+pub(crate) const FOLDER: &str = "KAIRO_TEST_FOLDER";
 
 /// The command for the ignored test of this name, to be run in `folder`.
 pub(crate) fn command(test: &str, folder: &std::path::Path) -> Command {

@@ -208,7 +208,9 @@ async fn dump(store: &dyn Backend) -> String {
     let letters = store.letters(LetterFilter::default()).await.unwrap();
     let due = store.due(Timestamp::MAX, 1_000).await.unwrap();
     let rows = store.subscriptions().await.unwrap();
-    format!("{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{:?}", store.next_due().await)
+    let count = store.count(Position::at_sequence(3), &Selection::All, 1_000).await.unwrap();
+    let next_due = store.next_due().await;
+    format!("{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}")
 }
 
 proptest! {

@@ -32,7 +32,7 @@ struct TierChanged {
 
 fn main() {
     let json = r#"{"tier": {"Pro": {"cents": 3}}, "page": {"items": []}, "by_name": {}}"#;
-    let event: TierChanged = AnyEvent::new("tier.changed", json).unwrap().decode().unwrap();
+    let event: TierChanged = AnyEvent::from_json("tier.changed", json).unwrap().decode().unwrap();
     assert!(matches!(event.tier, Tier::Pro(money) if money == Money { cents: 3 }));
     assert!(event.page.items.is_empty() && event.by_name.is_empty());
     let _ = Tier::Free;

@@ -60,7 +60,7 @@ fn main() {
     let order = OrderPlaced::decode("order.placed", 1, br#"{"total": 7}"#).unwrap();
     assert_eq!((order.order_id, order.total), (1, 7));
     assert_eq!(order.stream().as_deref(), Some("order-{1}"));
-    assert!(AnyEvent::new("order.placed", r#"{"order_id": 1, "total": 0}"#).is_err());
+    assert!(AnyEvent::from_json("order.placed", r#"{"order_id": 1, "total": 0}"#).is_err());
     assert_eq!(OrderViewed(9).stream().as_deref(), Some("order-9"));
     assert_eq!((OrderPlaced::SCHEMA, <OrderViewed as Event>::EPHEMERAL), (3, true));
     let _ = tests::Viewed;

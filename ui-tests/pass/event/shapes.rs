@@ -42,11 +42,11 @@ struct HalfDerived {
 }
 
 fn main() {
-    let event = AnyEvent::new("shape.derived", r#"{"someText": "a"}"#).unwrap();
+    let event = AnyEvent::from_json("shape.derived", r#"{"someText": "a"}"#).unwrap();
     assert_eq!(event.decode::<Derived>().unwrap(), Derived { some_text: "a".into() });
-    let event = AnyEvent::new("shape.tuple", "[7, null]").unwrap();
+    let event = AnyEvent::from_json("shape.tuple", "[7, null]").unwrap();
     assert!(matches!(event.decode::<Tuple>().unwrap(), Tuple(7, None)));
-    assert_eq!(AnyEvent::new("shape.unit", "null").unwrap().stream().as_str().len(), 38);
+    assert_eq!(AnyEvent::from_json("shape.unit", "null").unwrap().stream().as_str().len(), 38);
     let _ = (Unit, Choice::One, Choice::Two(1), Named { text: String::new() });
     let _ = HalfDerived { cache: std::marker::PhantomData }.clone().cache;
     assert_eq!(<Unit as Event>::NAME, "shape.unit");

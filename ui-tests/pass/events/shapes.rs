@@ -62,15 +62,15 @@ impl Upcast<OrderShippedV1> for OrderShipped {
 }
 
 fn main() {
-    let event = AnyEvent::new("user.created", r#"{"user_id": 1}"#).unwrap();
+    let event = AnyEvent::from_json("user.created", r#"{"user_id": 1}"#).unwrap();
     assert!(
         matches!(UserEvent::decode_set(&event), Ok(UserEvent::Created(user)) if user.user_id == 1)
     );
-    let event = AnyEvent::new("user.deleted", "null").unwrap();
+    let event = AnyEvent::from_json("user.deleted", "null").unwrap();
     assert!(matches!(UserEvent::decode_set(&event), Ok(UserEvent::Deleted(_))));
     let Ok(OpenUserEvent::Other(other)) = OpenUserEvent::decode_set(&event) else { unreachable!() };
     assert_eq!(other.name(), "user.deleted");
-    let event = AnyEvent::new("shop.order.payment-failed", r#""no card""#).unwrap();
+    let event = AnyEvent::from_json("shop.order.payment-failed", r#""no card""#).unwrap();
     assert!(matches!(OrderEvent::decode_set(&event), Ok(OrderEvent::PaymentFailed(_))));
     assert!(UserEvent::decode_set(&event).is_err());
     let placed = OrderPlaced { order_id: 4, total: 5 };

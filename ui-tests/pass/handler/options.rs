@@ -24,7 +24,7 @@ enum UserEvent {
     name = "welcome",
     retry(max = 5, backoff = "2s", exponential, jitter, pause_max = "1m"),
     timeout = "30s",
-    concurrency = 8,
+    concurrency = 256,
     start = "beginning",
     dead_letter = true,
     on_dead = "hold-key",

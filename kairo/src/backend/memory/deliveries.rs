@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{MemoryStore, State};
 use crate::{
+    backend::plan::check_claims,
     delivery::{
         Checkpoint, Claim, Claimed, DeadLetter, Deliveries, LetterState, Parked, Progress,
         SubscriptionRow,
@@ -24,9 +25,11 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    fn new(low_water: Position) -> Self {
+    /// The generation is the first epoch, which no earlier subscription of the name had.
+    fn new(low_water: Position, epoch: u64) -> Self {
         let checkpoint = Checkpoint { low_water, finished: Vec::new() };
-        Self { epoch: 0, generation: 1, clean: true, checkpoint, parked: BTreeMap::new() }
+        let generation = u32::try_from(epoch).unwrap_or(u32::MAX);
+        Self { epoch, generation, clean: true, checkpoint, parked: BTreeMap::new() }
     }
 
     /// Takes over what was achieved; the epoch has been checked.
@@ -44,6 +47,7 @@ impl Subscription {
 impl Deliveries for MemoryStore {
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
         Box::pin(async move {
+            check_claims(&claims)?;
             self.with(|state| Ok(claims.into_iter().map(|claim| state.claim(claim)).collect()))
                 .await
         })
@@ -86,8 +90,8 @@ impl State {
             StartAt::Now => self.head(),
             StartAt::Beginning => Position::START,
         };
-        let held =
-            self.subscriptions.entry(name.clone()).or_insert_with(|| Subscription::new(low_water));
+        let new = || Subscription::new(low_water, self.epoch);
+        let held = self.subscriptions.entry(name.clone()).or_insert_with(new);
         held.epoch = self.epoch;
         let unclean = !std::mem::replace(&mut held.clean, false);
         Claimed {

@@ -8,10 +8,10 @@ use super::{MemoryStore, State, URL};
 use crate::{
     error::Result,
     event::{name::StreamName, record::Recorded},
-    store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
+    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
 };
 
-/// The most events that one page searches for selected ones, for others wait meanwhile.
+/// The most events that are searched for selected ones at once, for others wait meanwhile.
 const SEARCHED_MAX: usize = 10_000;
 
 impl Store for MemoryStore {
@@ -34,6 +34,25 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Page>> {
         Box::pin(async move { self.with(|state| Ok(state.page(after, selection, limit))).await })
+    }
+
+    fn count<'a>(
+        &'a self,
+        after: Position,
+        selection: &'a Selection,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            let (mut after, mut counted) = (after, 0);
+            loop {
+                let (found, end) = self.with(|state| Ok(state.count(after, selection))).await?;
+                counted += found;
+                if limit <= counted || end == after {
+                    return Ok(counted.min(limit));
+                }
+                after = end;
+            }
+        })
     }
 
     fn read_at<'a>(
@@ -75,17 +94,38 @@ impl State {
 
     fn page(&self, after: Position, selection: &Selection, limit: usize) -> Page {
         let head = self.head();
-        let start = self.log.partition_point(|recorded| recorded.position <= after);
-        let searched = &self.log[start..self.log.len().min(start.saturating_add(SEARCHED_MAX))];
+        let searched = self.searched(after);
         let reach = searched.last().map_or(after, |last| last.position);
-        let mut selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
-        let events: Vec<_> = selected.by_ref().take(limit).cloned().collect();
-        let end = match selected.next() {
+        let selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
+        let mut selected = selected.peekable();
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while events.len() < limit
+            && bytes < PAGE_BYTES_MAX
+            && let Some(event) = selected.next()
+        {
+            bytes += event.event.payload.len();
+            events.push(Arc::clone(event));
+        }
+        let end = match selected.peek() {
             // Where more is selected, the page ends at its last event.
             Some(_) => events.last().map_or(after, |last| last.position),
             None => reach,
         };
         Page { events, end, complete: head <= end }
+    }
+
+    /// The selected events of one search, and where it ended.
+    fn count(&self, after: Position, selection: &Selection) -> (u64, Position) {
+        let searched = self.searched(after);
+        let selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
+        let end = searched.last().map_or(after, |last| last.position);
+        (selected.count() as u64, end)
+    }
+
+    /// The events behind a position, as many as are searched at once.
+    fn searched(&self, after: Position) -> &[Arc<Recorded>] {
+        let start = self.log.partition_point(|recorded| recorded.position <= after);
+        &self.log[start..self.log.len().min(start.saturating_add(SEARCHED_MAX))]
     }
 
     fn at(&self, positions: &[Position]) -> Vec<Arc<Recorded>> {

@@ -134,7 +134,9 @@ impl Writer {
         match self.end() {
             Ok(()) => {
                 for (unit, result) in units.iter().zip(&results) {
-                    result.iter().for_each(|committed| self.recent.keep(unit, committed));
+                    if let Ok(committed) = result {
+                        self.recent.keep(unit, committed);
+                    }
                 }
                 Ok(results)
             }

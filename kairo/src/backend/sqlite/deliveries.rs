@@ -10,6 +10,7 @@ use super::{
     rows::{Count, Json, Names, Place, Time, list, malformed, text},
 };
 use crate::{
+    backend::plan::check_claims,
     delivery::{
         Checkpoint, Claim, Claimed, Deliveries, Parked, ParkedState, Progress, SubscriptionRow,
     },
@@ -20,11 +21,13 @@ use crate::{
 
 impl Deliveries for SqliteStore {
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
-        Box::pin(
+        Box::pin(async move {
+            check_claims(&claims)?;
             self.write("claiming subscriptions of", move |connection| {
                 claim_all(connection, &claims)
-            }),
-        )
+            })
+            .await
+        })
     }
 
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
@@ -49,31 +52,39 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Takes subscriptions over, one after the other where a name is there more than once.
+/// Takes subscriptions over, one after the other as far as anybody can see.
 fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
     let (mut claimed, mut rest) = (Vec::with_capacity(claims.len()), claims);
     while !rest.is_empty() {
-        let mut seen = HashSet::new();
-        let distinct = rest.iter().take_while(|request| seen.insert(&request.subscription)).count();
-        let (together, others) = rest.split_at(distinct);
-        claimed.append(&mut claim_together(connection, together)?);
-        rest = others;
+        let (apart, later) = rest.split_at(apart(rest));
+        claimed.extend(claim_apart(connection, apart)?);
+        rest = later;
     }
     Ok(claimed)
 }
 
-/// Takes different subscriptions over, all of them under one new epoch.
-fn claim_together(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
+/// How many claims at the front have nothing to do with each other; at least one.
+fn apart<'a>(claims: &'a [Claim]) -> usize {
+    let mut names = HashSet::new();
+    let meets_another = |claim: &'a Claim| {
+        claim.renamed_from.as_ref().is_some_and(|old| names.contains(old))
+            || !names.insert(&claim.subscription)
+    };
+    claims.iter().position(meets_another).unwrap_or(claims.len())
+}
+
+/// Takes subscriptions over, all of them under one new epoch.
+fn claim_apart(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
     for request in claims {
         rename_if_new(connection, request)?;
     }
     let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
-    let known = known(connection, &names)?;
-    for request in claims.iter().filter(|request| !known.contains(&request.subscription)) {
-        insert_new(connection, &request.subscription, request.start)?;
-    }
     let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
     let Count(epoch) = connection.query_row(next, [], |row| row.get(0))?;
+    let known = known(connection, &names)?;
+    for request in claims.iter().filter(|request| !known.contains(&request.subscription)) {
+        insert_new(connection, &request.subscription, request.start, epoch)?;
+    }
     let mut places = places(connection, &names, epoch)?;
     let update = "UPDATE kairo_subscription SET epoch = ?1, clean = 0 \
          WHERE name IN (SELECT value FROM json_each(?2))";
@@ -158,7 +169,14 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::Result<()> {
+/// The generation of a new subscription is its first epoch, which no earlier one of its name had:
+/// what that one has published is not taken for what this one publishes.
+fn insert_new(
+    connection: &Connection,
+    name: &str,
+    start: StartAt,
+    epoch: u64,
+) -> rusqlite::Result<()> {
     let low_water = match start {
         StartAt::Now => "SELECT coalesce(max(sequence), 0) FROM kairo_event",
         StartAt::Beginning => "SELECT 0",
@@ -166,9 +184,10 @@ fn insert_new(connection: &Connection, name: &str, start: StartAt) -> rusqlite::
     let insert = format!(
         "INSERT INTO kairo_subscription \
          (name, generation, epoch, clean, low_water, finished) \
-         VALUES (?1, 1, 0, 1, ({low_water}), x'')"
+         VALUES (?1, ?2, 0, 1, ({low_water}), x'')"
     );
-    connection.prepare_cached(&insert)?.execute([name]).map(drop)
+    let generation = u32::try_from(epoch).unwrap_or(u32::MAX);
+    connection.prepare_cached(&insert)?.execute(params![name, generation]).map(drop)
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {

@@ -16,7 +16,7 @@ use crate::{
         name::{EventName, StreamName},
         record::Recorded,
     },
-    store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
+    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
 };
 
 /// The most events that one page searches for selected ones.
@@ -51,6 +51,16 @@ impl Store for SqliteStore {
         }
         let selection = selection.clone();
         Box::pin(self.read(move |reader| page(reader, after, &selection, limit)))
+    }
+
+    fn count<'a>(
+        &'a self,
+        after: Position,
+        selection: &'a Selection,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<u64>> {
+        let selection = selection.clone();
+        Box::pin(self.read(move |reader| count(reader, after, &selection, limit)))
     }
 
     fn read_at<'a>(
@@ -123,8 +133,9 @@ fn page(
         }
         Selection::Names(names) => selected(reader, after, reach, names, limit)?,
     };
+    let bytes: usize = events.iter().map(|event| event.event.payload.len()).sum();
     let end = match events.last() {
-        Some(last) if events.len() == limit => last.position,
+        Some(last) if events.len() == limit || PAGE_BYTES_MAX <= bytes => last.position,
         None if limit == 0 => after,
         _ => reach,
     };
@@ -139,11 +150,10 @@ fn selected(
     names: &[EventName],
     limit: usize,
 ) -> rusqlite::Result<Vec<Arc<Recorded>>> {
-    let marks: Vec<_> = (4..).take(names.len()).map(|number| format!("?{number}")).collect();
-    let marks = marks.join(", ");
     let select = format!(
-        "{} AND name IN ({marks}) ORDER BY sequence LIMIT ?3",
-        select!("WHERE ?1 < sequence AND sequence <= ?2")
+        "{} AND name IN ({}) ORDER BY sequence LIMIT ?3",
+        select!("WHERE ?1 < sequence AND sequence <= ?2"),
+        marks(4, names.len())
     );
     let limit = Count(limit as u64);
     let (after, reach) = (Place(after), Place(reach));
@@ -151,6 +161,36 @@ fn selected(
     let mut values: Vec<&dyn ToSql> = vec![&after, &reach, &limit];
     values.extend(names.iter().map(|name| -> &dyn ToSql { name }));
     collect(reader, &select, &values)
+}
+
+/// The parameters of a list of values, `?4, ?5`.
+fn marks(first: usize, count: usize) -> String {
+    let marks: Vec<_> = (first..).take(count).map(|number| format!("?{number}")).collect();
+    marks.join(", ")
+}
+
+/// Looks at names at most; a payload that is larger than its page is not even read.
+fn count(
+    reader: &Reader,
+    after: Position,
+    selection: &Selection,
+    limit: u64,
+) -> rusqlite::Result<u64> {
+    let (condition, names) = match selection {
+        Selection::All => (String::new(), &[][..]),
+        Selection::Names(names) => {
+            (format!("AND name IN ({})", marks(3, names.len())), names.as_slice())
+        }
+    };
+    let select = format!(
+        "SELECT count(*) FROM (SELECT 1 FROM kairo_event WHERE ?1 < sequence {condition} LIMIT ?2)"
+    );
+    let names: Vec<_> = names.iter().map(EventName::as_str).collect();
+    let (after, limit) = (Place(after), Count(limit));
+    let mut values: Vec<&dyn ToSql> = vec![&after, &limit];
+    values.extend(names.iter().map(|name| -> &dyn ToSql { name }));
+    let mut select = reader.connection.prepare_cached(&select)?;
+    select.query_row(params_from_iter(values), |row| row.get(0)).map(|Count(count)| count)
 }
 
 fn at(reader: &mut Reader, positions: &[Position]) -> rusqlite::Result<Vec<Arc<Recorded>>> {
@@ -172,9 +212,13 @@ fn collect(
     let Reader { connection, names } = reader;
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query(params_from_iter(values))?;
-    let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
-        events.push(Arc::new(recorded(row, names)?));
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while bytes < PAGE_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
+        let event = Arc::new(recorded(row, names)?);
+        bytes += event.event.payload.len();
+        events.push(event);
     }
     Ok(events)
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{SqliteStore, commit::Writer, failure::Failing, lock::OwnerLock, schema};
 use crate::{
-    backend::url::{StoreUrl, nearest},
+    backend::url::{StoreUrl, hint},
     clock::Timestamp,
     error::{Error, Result},
 };
@@ -43,7 +43,7 @@ impl Synchronous {
             None | Some("full") => Ok(Self::Full),
             Some("normal") => Ok(Self::Normal),
             Some(other) => {
-                let hint = nearest(other, &["full", "normal"]);
+                let hint = hint(other, &["full", "normal"]);
                 let allowed =
                     format!("`synchronous` cannot be `{other}`{hint}; use `full` or `normal`");
                 Err(url.invalid(allowed))

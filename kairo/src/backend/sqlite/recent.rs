@@ -91,6 +91,7 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use uuid::Uuid;
 
     use super::*;
@@ -98,7 +99,7 @@ mod tests {
         clock::micros,
         event::{
             name::{EventName, StreamName},
-            record::EventData,
+            record::{EventData, Metadata},
         },
     };
 
@@ -113,8 +114,8 @@ mod tests {
             correlation: Uuid::nil(),
             causation: None,
             depth: 0,
-            metadata: Default::default(),
-            payload: Default::default(),
+            metadata: Metadata::new(),
+            payload: Bytes::new(),
         };
         Arc::new(Recorded::new(Position::at_sequence(sequence), 1, event))
     }
@@ -134,12 +135,15 @@ mod tests {
         check(&recent, 4, Some((2, false)));
         check(&recent, 6, Some((1, true)));
         check(&recent, 7, None);
+        check(&recent, u64::MAX, None);
     }
 
     #[test]
     fn what_lies_before_a_gap_goes() {
         let recent = Recent::default();
-        [5, 6, 8].into_iter().for_each(|sequence| recent.lock().push(recorded(sequence)));
+        for sequence in [5, 6, 8] {
+            recent.lock().push(recorded(sequence));
+        }
         check(&recent, 5, None);
         check(&recent, 7, Some((1, true)));
     }

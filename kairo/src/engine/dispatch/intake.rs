@@ -19,6 +19,9 @@ use crate::{
 /// How many events are read from the store at once.
 const PAGE: usize = 512;
 
+/// How many payload bytes may wait in a subscription before it reads on.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// The pause after a failed read.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
@@ -47,7 +50,8 @@ impl Runner {
 
     /// How many more events may be read: a full ledger or a full parking stops only this reader.
     fn room(&self) -> usize {
-        if self.parking.is_full() { 0 } else { self.ledger.room().min(PAGE) }
+        let is_full = self.parking.is_full() || WAITING_BYTES_MAX <= self.lanes.bytes();
+        if is_full { 0 } else { self.ledger.room().min(PAGE) }
     }
 
     fn take_page(&mut self, events: Vec<Arc<Recorded>>, end: Position) {

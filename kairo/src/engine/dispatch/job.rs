@@ -75,6 +75,11 @@ impl Job {
         }
     }
 
+    /// The size of the payload.
+    pub(super) fn bytes(&self) -> usize {
+        self.event.event.payload.len()
+    }
+
     pub(super) fn key(&self) -> &StreamName {
         &self.event.event.stream
     }

@@ -14,15 +14,18 @@ pub(super) struct Lanes {
     ordered: bool,
     ready: VecDeque<Job>,
     behind: HashMap<StreamName, VecDeque<Job>>,
+    /// The payloads of all that waits.
+    bytes: usize,
 }
 
 impl Lanes {
     pub(super) fn new(ordered: bool) -> Self {
-        Self { ordered, ready: VecDeque::new(), behind: HashMap::new() }
+        Self { ordered, ready: VecDeque::new(), behind: HashMap::new(), bytes: 0 }
     }
 
     /// Puts an event behind the earlier ones of its key.
     pub(super) fn offer(&mut self, job: Job) {
+        self.bytes += job.bytes();
         if self.ordered {
             if let Some(queue) = self.behind.get_mut(job.key()) {
                 queue.push_back(job);
@@ -35,7 +38,9 @@ impl Lanes {
 
     /// The next event whose turn it is.
     pub(super) fn next(&mut self) -> Option<Job> {
-        self.ready.pop_front()
+        let job = self.ready.pop_front()?;
+        self.bytes -= job.bytes();
+        Some(job)
     }
 
     /// Lets the next event of a key have its turn.
@@ -49,7 +54,14 @@ impl Lanes {
 
     /// Takes all waiting events of a key that is parked, in order.
     pub(super) fn take_key(&mut self, key: &StreamName) -> VecDeque<Job> {
-        self.behind.remove(key).unwrap_or_default()
+        let taken = self.behind.remove(key).unwrap_or_default();
+        self.bytes -= taken.iter().map(Job::bytes).sum::<usize>();
+        taken
+    }
+
+    /// How many payload bytes wait.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether an event has its turn.

@@ -53,8 +53,8 @@ const SCAN_DELAY: Duration = Duration::from_secs(5);
 pub(crate) enum Command {
     /// Somebody waits for an outcome.
     Watch(Subject, Waiter),
-    /// Nothing new begins until resumed.
-    Pause,
+    /// Nothing new begins until resumed; the answer says that this holds.
+    Pause(oneshot::Sender<()>),
     /// New events begin again.
     Resume,
     /// These letters are being reprocessed.
@@ -216,9 +216,11 @@ impl Runner {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Watch(subject, waiter) => self.answer(subject, waiter),
-            Command::Pause => {
+            Command::Pause(reply) => {
                 self.paused = true;
                 self.waiters.resolve_all(Outcome::Paused);
+                // Whoever asked may have gone.
+                let _ = reply.send(());
             }
             Command::Resume => self.paused = false,
             Command::Replay(letters) => {

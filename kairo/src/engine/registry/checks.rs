@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::{
     EventEntry, HandlerEntry, Selection, Wired, is_inside,
     known::{Known, KnownEvent},
-    nearest::nearest,
 };
 use crate::{
     event::pattern::{Interest, NameRegex, check_pattern},
     handler::{context::States, entry::Listen},
+    nearest::nearest,
 };
 
 /// What the builder names and the binary does not have.
@@ -26,10 +26,10 @@ pub(super) fn selection(
         handlers.iter().any(|handler| is_inside(handler.location.module, module))
     };
     let unlinked = selection.crates.iter().filter(|krate| !crates.contains(krate.name()));
-    let unknown = selection.only.iter().filter(|path| !paths.contains(*path));
+    let unknown = selection.paths().filter(|path| !paths.contains(&**path));
     let empty = selection.only_modules.iter().filter(|module| !is_module(module));
     (unlinked.map(|krate| nothing_registered(krate.name())))
-        .chain(unknown.map(|path| no_handler(path, &paths)))
+        .chain(unknown.map(|path| no_handler(&path, &paths)))
         .chain(empty.map(|module| no_module(module, handlers)))
         .collect()
 }
@@ -156,7 +156,7 @@ pub(super) fn interest(handler: &HandlerEntry, known: &Known) -> Result<Interest
         )),
         Listen::Members => Ok(Interest::Names(handler.members)),
         Listen::Pattern(pattern) => {
-            check_pattern(pattern).map(|()| Interest::Pattern(pattern)).map_err(malformed)
+            check_pattern(pattern).map(|()| Interest::Pattern(pattern.into())).map_err(malformed)
         }
         Listen::Regex(source) => NameRegex::new(source).map(Interest::Regex).map_err(malformed),
     }

@@ -3,12 +3,11 @@
 mod checks;
 mod crates;
 mod known;
-mod nearest;
 mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use self::known::Known;
 pub use self::{
@@ -24,7 +23,8 @@ use crate::{
 /// What the builder was told about the registered handlers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selection<'a> {
-    /// The paths of handler functions that run; the checks of all others are dropped.
+    /// The handler functions that run, as `type_name` says them; the checks of all others are
+    /// dropped.
     pub(crate) only: &'a [&'static str],
     /// Modules whose handlers run as well, with what lies inside them.
     pub(crate) only_modules: &'a [String],
@@ -40,7 +40,7 @@ impl Selection<'_> {
         if self.only.is_empty() && self.only_modules.is_empty() {
             return handlers.to_vec();
         }
-        let paths: HashSet<_> = self.only.iter().copied().collect();
+        let paths: HashSet<_> = self.paths().collect();
         let is_chosen = |handler: &HandlerEntry| {
             let module = handler.location.module;
             paths.contains(handler.path)
@@ -48,6 +48,23 @@ impl Selection<'_> {
         };
         handlers.iter().copied().filter(|handler| is_chosen(handler)).collect()
     }
+
+    /// The paths of the handler functions that run.
+    fn paths(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        self.only.iter().map(|name| path_of(name))
+    }
+}
+
+/// The path of a function, as an entry has it, from its `type_name`: `b::Billing::bill` for a
+/// method whose `impl` lies in another module than its type, `b::<impl a::Billing>::bill`.
+fn path_of(type_name: &'static str) -> Cow<'static, str> {
+    let parts = type_name.split_once("<impl ").and_then(|(module, rest)| {
+        let (service, method) = rest.rsplit_once(">::")?;
+        Some((module, service.rsplit("::").next()?, method))
+    });
+    parts.map_or(type_name.into(), |(module, service, method)| {
+        format!("{module}{service}::{method}").into()
+    })
 }
 
 /// Whether a module is `outer`, or lies in it.

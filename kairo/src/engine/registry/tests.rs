@@ -341,3 +341,15 @@ fn a_thousand_handlers_are_wired_in_any_order() {
     assert_eq!(registry.durable.len(), 1_000);
     assert!(registry.durable.is_sorted_by_key(|wired| wired.entry.name));
 }
+
+#[test]
+fn a_method_is_chosen_by_its_path_wherever_its_impl_lies() {
+    assert_eq!(path_of("shop::Billing::bill"), "shop::Billing::bill");
+    assert_eq!(path_of("shop::jobs::<impl shop::Billing>::bill"), "shop::jobs::Billing::bill");
+    assert_eq!(path_of("shop::<impl shop::a::b::Billing>::bill"), "shop::Billing::bill");
+    let method = handler(Listen::Pattern("**"), |entry| entry.path = "shop::jobs::Billing::bill");
+    let (events, states) = (vec![event("user.created")], States::default());
+    let only = ["shop::jobs::<impl shop::Billing>::bill"];
+    let registry = connect(events, vec![method], &Selection { only: &only, ..all(&states) });
+    assert_eq!(registry.expect("it is a handler").durable.len(), 1);
+}

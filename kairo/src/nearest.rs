@@ -3,7 +3,7 @@
 /// The name that is nearest to `meant`, unless too much of it differs.
 ///
 /// The distance is Levenshtein's: insertions, deletions and replacements of one character.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     meant: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -40,6 +40,7 @@ mod tests {
         let names = ["shop::welcome", "shop::confirm"];
         assert_eq!(nearest("shop::welcom", names), Some("shop::welcome"));
         assert_eq!(nearest("shop::wlecome", names), Some("shop::welcome"));
+        assert_eq!(nearest("ful", ["normal", "full"]), Some("full"));
     }
 
     #[test]

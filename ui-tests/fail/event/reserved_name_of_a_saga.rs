@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[event("saga.completed")]
+struct Completed {
+    id: u64,
+}
+
+fn main() {}
