@@ -261,7 +261,9 @@ pub(super) async fn append_all(
     let subscriptions = shared.subscriptions();
     let committed = shared.engine.backend.commit(Unit::of_appends(appends)).await;
     if let (Some(scope), Err(_)) = (scope, &committed) {
-        names.iter().for_each(|(name, id)| scope.give_back(name, *id));
+        for (name, id) in &names {
+            scope.give_back(name, *id);
+        }
     }
     let placed = committed?.placed;
     metrics::counter!(observe::PUBLISHED).increment(names.len() as u64);

@@ -96,6 +96,6 @@ impl FromContext for Publisher {
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let connected = self.shared.get().is_some_and(|shared| 0 < shared.strong_count());
-        f.debug_struct("Publisher").field("connected", &connected).finish()
+        f.debug_struct("Publisher").field("connected", &connected).finish_non_exhaustive()
     }
 }
