@@ -7,7 +7,7 @@ mod ticks;
 
 use allocation_counter::measure;
 use kairo::Kairo;
-use runner::Runner;
+use runner::{Runner, state};
 use ticks::{TickOf1, TickOf10, TickOf100};
 use tokio::runtime;
 
@@ -16,7 +16,7 @@ const PUBLISHES: u64 = 1_000;
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn main() {
-    let runner = Runner::new("allocations per delivery of an ephemeral event");
+    Runner::new("allocations per delivery of an ephemeral event");
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let kairo = runtime
         .block_on(Kairo::builder().store("memory:").start())
@@ -33,7 +33,7 @@ fn main() {
             };
             publish();
             let count = measure(publish).count_total as f64 / PUBLISHES as f64;
-            runner.state(
+            state(
                 concat!(stringify!($handlers), " handlers"),
                 "allocations",
                 1.0,

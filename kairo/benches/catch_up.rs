@@ -17,7 +17,7 @@ use std::{
 
 use deposits::{Deposited, Deposits, Folder};
 use kairo::{Envelope, Kairo};
-use runner::{Promise, Runner, Stopwatch};
+use runner::{Promise, Runner, Stopwatch, state};
 use rusqlite::Connection;
 use tokio::{
     runtime::{self, Runtime},
@@ -48,7 +48,7 @@ fn main() {
     let url = format!("sqlite:{}?synchronous=normal", file.display());
     runtime.block_on(fill(&url, events));
     speed(&runner, &runtime, &file, &url, events);
-    memory(&runner, &url, events);
+    memory(&url, events);
 }
 
 async fn fill(url: &str, events: u64) {
@@ -66,7 +66,7 @@ fn speed(runner: &Runner, runtime: &Runtime, file: &Path, url: &str, events: u64
     runner.compare(
         &format!("{events} events, against reading and decoding by hand"),
         "/s",
-        Promise::AtLeast(0.5),
+        Promise::From(0.5),
         || {
             let watch = Stopwatch::start();
             assert_eq!(by_hand(file).expect("the log can be read"), events);
@@ -117,7 +117,7 @@ async fn catch_up(kairo: &Kairo, name: String, events: u64) {
 }
 
 /// Reads the memory of processes of their own, where the system tells it.
-fn memory(runner: &Runner, url: &str, events: u64) {
+fn memory(url: &str, events: u64) {
     let fresh = Folder::new();
     let idle = format!("sqlite:{}", fresh.file("kairo.db").display());
     for (row, bound, url, events) in [
@@ -126,7 +126,7 @@ fn memory(runner: &Runner, url: &str, events: u64) {
         ("after the whole log", 100.0, url, events),
     ] {
         match resident_of(url, events) {
-            Some(mebibytes) => runner.state(row, "MiB of memory at the most", bound, mebibytes),
+            Some(mebibytes) => state(row, "MiB of memory at the most", bound, mebibytes),
             None => println!("  {row}: this system does not tell the memory of a process"),
         }
     }

@@ -25,7 +25,7 @@ fn main() {
             runner.compare(
                 concat!(stringify!($handlers), " handlers"),
                 "ns",
-                Promise::AtMost(1.5),
+                Promise::UpTo(1.5),
                 || {
                     runtime.block_on(async {
                         let watch = Stopwatch::start();

@@ -42,10 +42,10 @@ async fn subscribe(kairo: &Kairo) -> Arc<AtomicU64> {
 async fn throughput(time: Duration, handles: bool) -> f64 {
     let folder = Folder::new();
     let kairo = folder.bus().await;
-    let handled = if handles { Some(subscribe(&kairo).await) } else { None };
+    let counter = if handles { Some(subscribe(&kairo).await) } else { None };
     let watch = Stopwatch::start();
     let published = publish_on(&kairo, PUBLISHERS, time).await;
-    while handled.as_ref().is_some_and(|handled| handled.load(Relaxed) < published) {
+    while counter.as_ref().is_some_and(|count| count.load(Relaxed) < published) {
         yield_now().await;
     }
     let rate = watch.per_second(published);
@@ -81,14 +81,14 @@ fn main() {
     runner.compare(
         "64 publishers, until all is handled, against append alone",
         "/s",
-        Promise::AtLeast(0.6),
+        Promise::From(0.6),
         || runtime.block_on(throughput(time, false)),
         || runtime.block_on(throughput(time, true)),
     );
     runner.compare(
         "one after the other, median time, against append alone",
         "ms",
-        Promise::AtMostAbove(1.0),
+        Promise::Beyond(1.0),
         || runtime.block_on(latency(waits, false)),
         || runtime.block_on(latency(waits, true)),
     );

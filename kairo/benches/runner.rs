@@ -19,25 +19,25 @@ const QUICK_SHARE: u64 = 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Promise {
     /// At most so many times the limit: for times.
-    AtMost(f64),
+    UpTo(f64),
     /// At least so many times the limit: for rates.
-    AtLeast(f64),
+    From(f64),
     /// At most so much above the limit, in the unit of the row.
-    AtMostAbove(f64),
+    Beyond(f64),
 }
 
 impl Promise {
     fn figure(self, limit: f64, kairo: f64) -> f64 {
         match self {
-            Self::AtMost(_) | Self::AtLeast(_) => kairo / limit,
-            Self::AtMostAbove(_) => kairo - limit,
+            Self::UpTo(_) | Self::From(_) => kairo / limit,
+            Self::Beyond(_) => kairo - limit,
         }
     }
 
     fn is_kept(self, figure: f64) -> bool {
         match self {
-            Self::AtMost(bound) | Self::AtMostAbove(bound) => figure <= bound,
-            Self::AtLeast(bound) => bound <= figure,
+            Self::UpTo(bound) | Self::Beyond(bound) => figure <= bound,
+            Self::From(bound) => bound <= figure,
         }
     }
 }
@@ -45,9 +45,9 @@ impl Promise {
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtMost(bound) => write!(f, "<= {bound} x"),
-            Self::AtLeast(bound) => write!(f, ">= {bound} x"),
-            Self::AtMostAbove(bound) => write!(f, "<= {bound} above"),
+            Self::UpTo(bound) => write!(f, "<= {bound} x"),
+            Self::From(bound) => write!(f, ">= {bound} x"),
+            Self::Beyond(bound) => write!(f, "<= {bound} above"),
         }
     }
 }
@@ -105,12 +105,12 @@ impl Runner {
             number(limit),
         );
     }
+}
 
-    /// Prints a number that stands for itself.
-    pub(crate) fn state(&self, row: &str, unit: &str, bound: f64, value: f64) {
-        let kept = if value <= bound { "kept" } else { "MISSED" };
-        println!("  {value:>7.2} (promised <= {bound}: {kept}) {row}: {unit}");
-    }
+/// Prints a number that stands for itself.
+pub(crate) fn state(row: &str, unit: &str, bound: f64, value: f64) {
+    let kept = if value <= bound { "kept" } else { "MISSED" };
+    println!("  {value:>7.2} (promised <= {bound}: {kept}) {row}: {unit}");
 }
 
 /// The value in the middle.

@@ -93,7 +93,7 @@ fn main() {
     runner.compare(
         "a new store, against opening it",
         "ms",
-        Promise::AtMostAbove(5.0),
+        Promise::Beyond(5.0),
         || open(&runtime, folder().path()),
         || start(&runtime, folder().path()),
     );
@@ -102,7 +102,7 @@ fn main() {
     runner.compare(
         "a store that knows them, against opening it",
         "ms",
-        Promise::AtMostAbove(5.0),
+        Promise::Beyond(5.0),
         || open(&runtime, used.path()),
         || start(&runtime, used.path()),
     );

@@ -70,6 +70,8 @@ mod hundred {
 
 type Run<'a> = Pin<Box<dyn Future<Output = Result<(), std::io::Error>> + Send + 'a>>;
 
+type Handlers = Arc<[Box<dyn Handle>]>;
+
 trait Handle: Send + Sync {
     fn handle<'a>(&'a self, event: &'a (dyn Any + Send + Sync)) -> Run<'a>;
 }
@@ -91,7 +93,7 @@ impl<E: Event, F: Fn(&E) -> u64 + Send + Sync> Handle for Typed<(F, std::marker:
 /// Handlers by the name of their event, as one writes it by hand: erased payloads, boxed futures,
 /// results that are looked at.
 pub(crate) struct Registry {
-    by_name: RwLock<HashMap<&'static str, Arc<[Box<dyn Handle>]>>>,
+    by_name: RwLock<HashMap<&'static str, Handlers>>,
 }
 
 impl Registry {
@@ -119,7 +121,7 @@ impl Registry {
 fn handlers_of<E: Event>(
     count: usize,
     handle: impl Fn(&E) -> u64 + Copy + Send + Sync + 'static,
-) -> Arc<[Box<dyn Handle>]> {
+) -> Handlers {
     let typed = || Box::new(Typed((handle, std::marker::PhantomData::<E>))) as Box<dyn Handle>;
     (0..count).map(|_| typed()).collect()
 }

@@ -68,7 +68,7 @@ fn main() {
     runner.compare(
         "1 publisher against a transaction each",
         "/s",
-        Promise::AtLeast(0.8),
+        Promise::From(0.8),
         || runtime.block_on(inline(1, time)),
         || runtime.block_on(kairo(1, time)),
     );
@@ -76,7 +76,7 @@ fn main() {
         runner.compare(
             &format!("{publishers} publishers against group commit"),
             "/s",
-            Promise::AtLeast(0.75),
+            Promise::From(0.75),
             || runtime.block_on(group(publishers, time)),
             || runtime.block_on(kairo(publishers, time)),
         );
