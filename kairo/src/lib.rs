@@ -57,8 +57,15 @@ pub use self::{
     store::{Position, Version},
 };
 pub use kairo_macros::{Classify, Event, data, event, events, handler, handlers, on_dead_letter};
-pub use serde_json;
 pub use uuid::Uuid;
+
+/// `serde_json`, for `json!(..)`.
+// A module of its own: were the crate's `Value::String` visible in this one, rustc would write
+// `std::string::String` for `String` in every message.
+#[doc(hidden)]
+pub mod serde_json {
+    pub use ::serde_json::*;
+}
 
 /// The code of the README, compiled.
 #[cfg(doctest)]

@@ -14,5 +14,5 @@ pub use self::{
     delivery::{ClosureOutput, HandlerOutput, HandlerResult, RunError},
     entry::{Location, StartAt},
     failure::{Class, Classify, Failure, IntoFailure},
-    receive::Receive,
+    receive::{Filter, Receive},
 };
