@@ -1,4 +1,4 @@
-//! Every span, field and metric name, in one place, so that dashboards can rely on them.
+//! Every metric name, in one place, so that dashboards can rely on them.
 
 /// Events that were published.
 pub(crate) const PUBLISHED: &str = "messaging.client.sent.messages";
