@@ -27,7 +27,7 @@ impl services::Mailer {
     async fn log(&self, _event: &AnyEvent, _own: State<Self>, _attempt: Attempt) {}
 
     #[on_dead_letter(name = "mail-ops", retry(max = 1))]
-    async fn alert(&self, _letter: &kairo::delivery::DeadLetter) {}
+    async fn alert(&self, _letter: &DeadLetter) {}
 
     #[cfg(any())]
     #[handler(event = "user.created")]
