@@ -292,3 +292,59 @@ async fn whichever_call_of_the_store_fails_everything_is_handled_and_published_o
         assert!(30 < nth, "so many calls can fail: {nth}");
     }
 }
+
+/// One life of a bus that may die at any call of its store; notes what was acknowledged.
+async fn live(store: Arc<FaultyStore>, acknowledged: Journal<Uuid>) {
+    let place = Place::memory();
+    let kairo = place.bare().backend(store).start().await.unwrap();
+    stumble(&kairo, &Journal::new()).await.unwrap();
+    for number in 1..=5 {
+        let published = kairo.publish(sample(number % 2, number)).await.unwrap();
+        acknowledged.note(published.id());
+    }
+    let later = kairo.publish(sample("later", 6)).delay(Duration::from_millis(1));
+    acknowledged.note(later.await.unwrap().id());
+    eventually(async || is_echoed(&kairo).await || !letters(&kairo).await.is_empty()).await;
+    let _ = kairo.dead_letters().reprocess_all(LetterFilter::default()).await.unwrap();
+    eventually(async || is_echoed(&kairo).await).await;
+}
+
+/// Dies at a call and lives again on what the store has; how many calls the first life made.
+async fn outlives(nth: u64, when: When) -> u64 {
+    let inner = backend::open("memory:", &Clock::system()).await.unwrap();
+    let faulty = Arc::new(FaultyStore::new(Arc::clone(&inner)));
+    faulty.crash_nth(nth, when);
+    let acknowledged = Journal::new();
+    tokio::select! {
+        () = faulty.crashed() => {}
+        () = live(Arc::clone(&faulty), acknowledged.clone()) => {}
+    }
+    let calls = faulty.calls();
+    let kairo = Place::memory().bare().backend(inner).start().await.unwrap();
+    stumble(&kairo, &Journal::new()).await.unwrap();
+    eventually(async || {
+        let _ = kairo.dead_letters().reprocess_all(LetterFilter::default()).await.unwrap();
+        let samples = logged(&kairo, "sample.taken").await;
+        let echoes = logged(&kairo, "echo.heard").await;
+        let echoed = |id| echoes.iter().filter(|echo| echo.causation() == Some(id)).count();
+        assert!(samples.iter().all(|sample| echoed(sample.id()) <= 1), "call {nth}: {echoes:?}");
+        let in_log = |id| samples.iter().any(|sample| sample.id() == id);
+        samples.iter().all(|sample| echoed(sample.id()) == 1)
+            && acknowledged.all().into_iter().all(in_log)
+            && letters(&kairo).await.is_empty()
+    })
+    .await;
+    kairo.shutdown().await.unwrap();
+    calls
+}
+
+#[tokio::test]
+async fn at_whichever_call_the_process_dies_what_was_acknowledged_is_handled_and_published_once() {
+    for when in [When::Before, When::After] {
+        let mut nth = 1;
+        while nth <= outlives(nth, when).await.min(100) {
+            nth += 1;
+        }
+        assert!(20 < nth, "it can die at so many calls: {nth}");
+    }
+}

@@ -89,6 +89,9 @@ pub struct FaultyStore {
     calls: AtomicU64,
     faults: AtomicU64,
     rule: Mutex<Rule>,
+    /// The call at which the process dies, as far as its store can tell.
+    death: Mutex<Option<(u64, When)>>,
+    dead: watch::Sender<bool>,
 }
 
 impl FaultyStore {
@@ -100,6 +103,8 @@ impl FaultyStore {
             calls: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             rule: Mutex::new(Box::new(|_, _| None)),
+            death: Mutex::new(None),
+            dead: watch::Sender::new(false),
         }
     }
 
@@ -111,6 +116,18 @@ impl FaultyStore {
     /// Makes those calls fail for which `rule` says so; it gets the number of the call, from 1.
     pub fn fail_where(&self, rule: impl Fn(u64, Call<'_>) -> Option<When> + Send + Sync + 'static) {
         *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(rule);
+    }
+
+    /// Lets the caller die at its `nth` call, counted from 1 since the store was wrapped: this call
+    /// and all later ones never return. Whether the store has done that call is up to `when`.
+    pub fn crash_nth(&self, nth: u64, when: When) {
+        *self.death.lock().unwrap_or_else(PoisonError::into_inner) = Some((nth, when));
+    }
+
+    /// Returns once the caller is dead.
+    pub async fn crashed(&self) {
+        // The sender is in `self`, so the wait ends only with the death.
+        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
     }
 
     /// How many calls there have been.
@@ -125,8 +142,16 @@ impl FaultyStore {
         self.faults.load(Ordering::SeqCst)
     }
 
-    fn verdict(&self, call: Call<'_>) -> Option<When> {
-        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+    /// Whether the caller dies at this call, or has died before it.
+    fn death(&self, number: u64) -> Option<When> {
+        let death = *self.death.lock().unwrap_or_else(PoisonError::into_inner);
+        match death {
+            Some((nth, when)) if nth == number => Some(when),
+            _ => self.dead.borrow().then_some(When::Before),
+        }
+    }
+
+    fn verdict(&self, number: u64, call: Call<'_>) -> Option<When> {
         let rule = self.rule.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = rule(number, call);
         self.faults.fetch_add(u64::from(verdict.is_some()), Ordering::SeqCst);
@@ -139,7 +164,16 @@ impl FaultyStore {
         call: Call<'_>,
         answer: impl FnOnce() -> BoxFuture<'a, Result<T>>,
     ) -> Result<T> {
-        match self.verdict(call) {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(when) = self.death(number) {
+            if when == When::After {
+                // Nobody is left to hear how it went.
+                drop(answer().await);
+            }
+            self.dead.send_replace(true);
+            return std::future::pending().await;
+        }
+        match self.verdict(number, call) {
             None => answer().await,
             Some(When::Before) => Err(fault(When::Before)),
             Some(When::After) => {
