@@ -326,10 +326,10 @@ async fn outlives(nth: u64, when: When) -> u64 {
         let _ = kairo.dead_letters().reprocess_all(LetterFilter::default()).await.unwrap();
         let samples = logged(&kairo, "sample.taken").await;
         let echoes = logged(&kairo, "echo.heard").await;
-        let echoed = |id| echoes.iter().filter(|echo| echo.causation() == Some(id)).count();
-        assert!(samples.iter().all(|sample| echoed(sample.id()) <= 1), "call {nth}: {echoes:?}");
+        let count_of = |id| echoes.iter().filter(|echo| echo.causation() == Some(id)).count();
+        assert!(samples.iter().all(|sample| count_of(sample.id()) <= 1), "call {nth}: {echoes:?}");
         let in_log = |id| samples.iter().any(|sample| sample.id() == id);
-        samples.iter().all(|sample| echoed(sample.id()) == 1)
+        samples.iter().all(|sample| count_of(sample.id()) == 1)
             && acknowledged.all().into_iter().all(in_log)
             && letters(&kairo).await.is_empty()
     })
