@@ -40,7 +40,7 @@ type Open = for<'a> fn(&'a StoreUrl, &'a Clock) -> BoxFuture<'a, Result<Arc<dyn 
 
 /// The schemes of this build.
 const SCHEMES: &[(&str, Open)] = &[
-    ("memory", |url, _| Box::pin(async move { memory::open(url) })),
+    ("memory", |url, clock| Box::pin(async move { memory::open(url, clock) })),
     #[cfg(feature = "sqlite")]
     ("sqlite", |url, clock| Box::pin(sqlite::open(url, clock))),
 ];
@@ -54,7 +54,9 @@ const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "redis
 
 /// Opens the store that a URL names, making it first where it is new.
 ///
-/// - `memory:` keeps everything in this process and loses it with the process.
+/// - `memory:` keeps everything in this process and loses it with the process. With
+///   `?shared=true` several buses that are given this store share its subscriptions, as processes
+///   do that have one server.
 /// - `sqlite://shop.db` is a file beside the process, `sqlite:///var/lib/shop.db` one with an
 ///   absolute path; `sqlite:shop.db` is the same as the first. The path is taken as it is
 ///   written, up to the first `?`. `?synchronous=full` (the default) makes each commit survive a
