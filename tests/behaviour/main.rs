@@ -5,6 +5,7 @@
 mod bounds;
 mod closures;
 mod delayed;
+mod enums;
 mod ephemeral;
 mod faults;
 mod handlers;
