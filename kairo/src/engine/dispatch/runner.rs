@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// These letters are being reprocessed.
     Replay(Vec<DeadLetter>),
     /// A letter has gone, by the hand of an operator.
-    LetterGone { id: Uuid, key: String },
+    LetterGone(Uuid),
     /// How it is.
     Status(oneshot::Sender<Status>),
     /// Stop as at a shutdown.
@@ -229,12 +229,12 @@ impl Runner {
                 }
             }
             // One that runs is let go when it ends, so that nothing of its key runs beside it.
-            Command::LetterGone { id, .. } if self.replays.mark_gone(id) => {}
-            Command::LetterGone { id, key } => {
+            Command::LetterGone(id) if self.replays.mark_gone(id) => {}
+            Command::LetterGone(id) => {
                 if self.replays.end(id).is_some() {
                     self.waiters.resolve(Subject::Letter(id), Outcome::Dropped);
                 }
-                self.parking.let_go(&key, id);
+                self.parking.let_go(id);
             }
             Command::Status(reply) => {
                 // Whoever asked may have gone.
