@@ -188,6 +188,7 @@ impl Builder {
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
+            give_back: watch::Sender::new(false),
             timetable: Trouble::default(),
         });
         let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();

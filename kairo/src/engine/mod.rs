@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub(crate) started: watch::Sender<bool>,
     /// Whether the bus is stopping: nothing new begins.
     pub(crate) stop: watch::Sender<bool>,
+    /// Whether what still runs is given back: its time is up.
+    pub(crate) give_back: watch::Sender<bool>,
     /// What the timetable fails with.
     pub(crate) timetable: Trouble,
 }
