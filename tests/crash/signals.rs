@@ -70,23 +70,30 @@ async fn is_stopping(kairo: &Kairo) -> bool {
     subscriptions.any(|it| it.name == "idle" && it.condition == Condition::Stopped)
 }
 
-fn send(signal: &str, child: &Child) {
-    let kill = format!("kill -{signal} {}", child.id().unwrap());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+/// Sends signals in this order.
+fn send(signals: &[&str], child: &Child) {
+    let id = child.id().unwrap();
+    let kills: String = signals.iter().map(|signal| format!("kill -{signal} {id};")).collect();
+    assert!(Command::new("sh").args(["-c", &kills]).status().unwrap().success());
 }
 
 pub(crate) async fn check() {
-    // Two signals of a kind may arrive as one, so those that do not wait are of two kinds.
-    for (second, at_once) in [("TERM", false), ("INT", false), ("INT", true)] {
+    let cases: [(&[&str], &[&str]); 3] = [
+        (&["TERM"], &["TERM"]),
+        (&["TERM"], &["INT"]),
+        // Both are there when the process goes on, before it can wait for the second.
+        (&["STOP", "TERM", "INT", "CONT"], &[]),
+    ];
+    for (first, second) in cases {
         let folder = Folder::new();
         let child = parent::start(&folder, "signals", 0);
         let noted = async |line: &str| folder.ledger().iter().any(|its| its == line);
         eventually(async || noted("knocked").await).await;
-        send("TERM", &child);
-        if !at_once {
+        send(first, &child);
+        if !second.is_empty() {
             eventually(async || noted("stopping").await).await;
+            send(second, &child);
         }
-        send(second, &child);
         let status = parent::ends(child).await;
         assert!(status.success(), "{status}: {}", parent::complaints(&folder));
         audit::integrity(&folder);
