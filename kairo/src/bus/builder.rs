@@ -247,15 +247,15 @@ impl Builder {
     }
 
     fn ephemerals(&self, registry: &Registry, states: &Arc<States>) -> Ephemerals {
-        let names: Vec<_> = registry
+        let events: Vec<_> = registry
             .events
             .iter()
             .filter(|event| event.ephemeral)
-            .map(|event| event.name)
+            .map(|event| (event.name, event.type_id))
             .collect();
         let mut ephemerals = Ephemerals::default();
         for wired in &registry.ephemeral {
-            ephemerals.add(self.spec(wired), &names, states);
+            ephemerals.add(self.spec(wired), &events, states);
         }
         ephemerals
     }
