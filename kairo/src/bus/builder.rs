@@ -17,7 +17,7 @@ use crate::{
     engine::{
         Engine,
         dispatch::{
-            claim,
+            Releases, claim,
             spec::{Defaults, Spec},
         },
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
@@ -184,6 +184,7 @@ impl Builder {
             clock: self.clock.clone(),
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
+            released: Releases::default(),
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),

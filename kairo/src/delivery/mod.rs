@@ -39,9 +39,9 @@ pub trait Deliveries: Store {
     /// fenced off. The answers come in the order of the requests, whose names must differ.
     fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>>;
 
-    /// Gives a claim back, so that the next one is known to follow a clean stop. A claim that has
-    /// been lost in the meantime is no error.
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result>;
+    /// Gives claims back, each a name with its epoch, so that the next ones are known to follow a
+    /// clean stop. A claim that has been lost in the meantime is no error.
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result>;
 
     /// All subscriptions that the store knows, by name.
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>>;

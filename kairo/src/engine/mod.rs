@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
-use self::tail::Tail;
+use self::{dispatch::Releases, tail::Tail};
 use crate::{clock::Clock, delivery::Backend, handler::context::States};
 
 /// What all subscriptions of a process share.
@@ -19,6 +19,8 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) states: Arc<States>,
     pub(crate) tail: Tail,
+    /// Claims on their way back to the store.
+    pub(crate) released: Releases,
     /// After an unclean stop, what may have caused it runs alone: one event in the whole process.
     pub(crate) alone: Semaphore,
     /// Whether the bus has started, so that what handlers publish has somewhere to go.

@@ -53,12 +53,14 @@ impl Deliveries for MemoryStore {
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
         Box::pin(async move {
             self.with(|state| {
-                let held = state.subscriptions.get_mut(&subscription);
-                if let Some(held) = held.filter(|held| held.epoch == epoch) {
-                    held.clean = true;
+                for (subscription, epoch) in &claims {
+                    let held = state.subscriptions.get_mut(subscription);
+                    if let Some(held) = held.filter(|held| held.epoch == *epoch) {
+                        held.clean = true;
+                    }
                 }
                 Ok(())
             })

@@ -11,6 +11,7 @@ mod ledger;
 mod parking;
 mod record;
 mod replays;
+mod releases;
 mod runner;
 pub(crate) mod scope;
 mod settle;
@@ -23,6 +24,7 @@ pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
     deliver::{RunMiss, caught, run_on},
+    releases::Releases,
     runner::{Command, Status},
     waiters::{Subject, Waiter},
 };
