@@ -17,7 +17,7 @@ use crate::{
     engine::{
         Engine,
         dispatch::{
-            claim,
+            Releases, claim,
             spec::{Defaults, Spec},
         },
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
@@ -185,6 +185,7 @@ impl Builder {
             clock: self.clock.clone(),
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
+            released: Releases::default(),
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
@@ -250,15 +251,15 @@ impl Builder {
     }
 
     fn ephemerals(&self, registry: &Registry, states: &Arc<States>) -> Ephemerals {
-        let names: Vec<_> = registry
+        let events: Vec<_> = registry
             .events
             .iter()
             .filter(|event| event.ephemeral)
-            .map(|event| event.name)
+            .map(|event| (event.name, event.type_id))
             .collect();
         let mut ephemerals = Ephemerals::default();
         for wired in &registry.ephemeral {
-            ephemerals.add(self.spec(wired), &names, states);
+            ephemerals.add(self.spec(wired), &events, states);
         }
         ephemerals
     }

@@ -128,8 +128,8 @@ impl Run<'_> {
             states: Arc::clone(&self.engine.states),
         };
         let scope = Scope::new(context);
-        let delivery = Delivery { payload: Payload::Logged, context: scope.context() };
-        let run = pin!(Arc::clone(&scope).enter(self.spec.run(&delivery)));
+        let delivery = Delivery { payload: &Payload::Logged, context: scope.context() };
+        let run = pin!(Arc::clone(&scope).enter(self.spec.run(delivery)));
         let drafts = run_once(run, self.spec.timeout, self.engine).await?;
         self.publishable(&scope, drafts)
     }
@@ -309,18 +309,21 @@ pub(crate) async fn run_on<F: Future<Output = Outcome>>(
 }
 
 /// Polls an attempt; a panic is a miss like others.
-pub(crate) fn poll_once<F: Future<Output = Outcome>>(
+fn poll_once<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
     context: &mut task::Context<'_>,
 ) -> Poll<Result<Vec<Draft>, RunMiss>> {
-    // What an error says of itself is the handler's code as well.
-    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context).map_err(RunMiss::from))) {
-        Ok(polled) => polled,
-        Err(panic) => {
-            let error = format!("the handler panicked: {}", panic_text(&*panic));
-            Poll::Ready(Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into()))
-        }
-    }
+    caught(|| run.poll(context).map_err(RunMiss::from))
+        .unwrap_or_else(|miss| Poll::Ready(Err(miss)))
+}
+
+/// Runs code of a handler, of which also is what its errors say of themselves.
+#[inline]
+pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, RunMiss> {
+    panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        let error = format!("the handler panicked: {}", panic_text(&*panic));
+        Miss::of_kind(Class::Retryable, Reason::Panic, error).into()
+    })
 }
 
 /// What a panic said.
