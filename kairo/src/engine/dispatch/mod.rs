@@ -22,7 +22,7 @@ mod waiters;
 pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
-    deliver::{RunMiss, poll_once, run_on},
+    deliver::{RunMiss, deliver_again, poll_once, run_on},
     runner::{Command, Status},
     waiters::{Subject, Waiter},
 };
