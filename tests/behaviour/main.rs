@@ -6,6 +6,7 @@ mod bounds;
 mod closures;
 mod delayed;
 mod ephemeral;
+mod event_store;
 mod faults;
 mod handlers;
 mod health;

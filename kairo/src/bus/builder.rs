@@ -203,7 +203,8 @@ impl Builder {
             tokio::spawn(tail::follow(Arc::clone(&engine))),
             tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
         ];
-        tasks.extend(self.retention.map(|age| tokio::spawn(keep_pruning(Arc::clone(&engine), age))));
+        tasks
+            .extend(self.retention.map(|age| tokio::spawn(keep_pruning(Arc::clone(&engine), age))));
         let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,

@@ -300,7 +300,8 @@ impl<'a> PublishAll<'a> {
         let shared = bus.get();
         let scope = bus.scope();
         let drafts = self.drafts.into_iter().collect::<Result<Vec<_>>>()?;
-        let events = drafts.into_iter().map(|draft| event_of(&shared.engine.clock, scope.as_deref(), draft));
+        let events =
+            drafts.into_iter().map(|draft| event_of(&shared.engine.clock, scope.as_deref(), draft));
         let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
         append_all(shared, scope.as_deref(), appends).await
     }
