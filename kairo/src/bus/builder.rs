@@ -5,11 +5,12 @@ use std::{
     collections::{HashMap, HashSet},
     env, fmt,
     sync::{Arc, Mutex, RwLock},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals};
+use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals, event_store::keep_pruning};
 use crate::{
     backend,
     clock::Clock,
@@ -55,6 +56,7 @@ pub struct Builder {
     only: Vec<&'static str>,
     only_modules: Vec<String>,
     forget: Vec<String>,
+    retention: Option<Duration>,
 }
 
 impl Builder {
@@ -153,6 +155,13 @@ impl Builder {
         self
     }
 
+    /// Deletes events once they are older than this, unless a subscription has not passed them; looked
+    /// after once an hour. Without, events stay for ever.
+    pub const fn retention(mut self, age: Duration) -> Self {
+        self.retention = Some(age);
+        self
+    }
+
     /// Another clock, which a test moves by hand.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -194,10 +203,12 @@ impl Builder {
         });
         let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
         let planned = Arc::new(Notify::new());
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
             tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
         ];
+        tasks
+            .extend(self.retention.map(|age| tokio::spawn(keep_pruning(Arc::clone(&engine), age))));
         let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,

@@ -237,7 +237,8 @@ async fn go_on(
 /// being handled, if there is one.
 async fn append(shared: &Arc<Shared>, drafts: Vec<Draft>) -> Result {
     let scope = Scope::current();
-    let events = drafts.into_iter().map(|draft| event_of(shared, scope.as_deref(), draft));
+    let events =
+        drafts.into_iter().map(|draft| event_of(&shared.engine.clock, scope.as_deref(), draft));
     let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
     append_all(shared, scope.as_deref(), appends).await.map(drop)
 }

@@ -16,7 +16,7 @@ use super::{
     published::{Published, PublishedEvent},
 };
 use crate::{
-    clock::{Timestamp, after},
+    clock::{Clock, Timestamp, after},
     delivery::Scheduled,
     engine::dispatch::scope::{Scope, root},
     error::{Error, Result},
@@ -204,10 +204,10 @@ impl Options {
 }
 
 /// Makes an event of a draft, with the handler that is running as its cause if there is one.
-pub(super) fn event_of(shared: &Shared, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
+pub(super) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
     match scope {
-        Some(scope) => scope.cause(draft, shared.engine.clock.now()),
-        None => root(draft, &shared.engine.clock),
+        Some(scope) => scope.cause(draft, clock.now()),
+        None => root(draft, clock),
     }
 }
 
@@ -223,7 +223,7 @@ async fn publish(
     }
     check_metadata(&options.metadata)?;
     let stream = options.stream.transpose()?;
-    let mut event = event_of(shared, scope, draft)?;
+    let mut event = event_of(&shared.engine.clock, scope, draft)?;
     event.stream = stream.unwrap_or(event.stream);
     event.correlation = options.correlation.unwrap_or(event.correlation);
     event.metadata.extend(options.metadata);
@@ -311,13 +311,14 @@ impl<'a> PublishAll<'a> {
         let shared = bus.get();
         let scope = bus.scope();
         let drafts = self.drafts.into_iter().collect::<Result<Vec<_>>>()?;
-        let events = drafts.into_iter().map(|draft| event_of(shared, scope.as_deref(), draft));
+        let events =
+            drafts.into_iter().map(|draft| event_of(&shared.engine.clock, scope.as_deref(), draft));
         let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
         append_all(shared, scope.as_deref(), appends).await
     }
 }
 
-fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
+pub(super) fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
     if event.in_memory().is_some() {
         return Err(Error::Misuse("an ephemeral event cannot be part of a commit"));
     }

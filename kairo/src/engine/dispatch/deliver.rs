@@ -20,7 +20,7 @@ use crate::{
     error::{DecodeError, Error},
     event::{
         envelope::AnyEvent,
-        record::{Draft, EventData},
+        record::{Draft, EventData, Recorded},
     },
     handler::{
         Class, Context,
@@ -78,6 +78,22 @@ pub(super) async fn deliver(
     let end = run.until_end().await;
     let Run { job, failed, .. } = run;
     Ended { job, end, failed }
+}
+
+/// Gives an event to a handler once more, outside its subscription: one attempt, of which nothing is
+/// kept.
+///
+/// # Errors
+/// Why the attempt brought nothing.
+pub(crate) async fn deliver_again(
+    engine: &Engine,
+    spec: &Spec,
+    generation: u32,
+    event: Arc<Recorded>,
+) -> Result<Vec<EventData>, RunMiss> {
+    let job = Job::first(event);
+    let run = Run { engine, spec, generation, job, failed: 0, conflicts: 0 };
+    run.attempt(NonZeroU32::MIN).await
 }
 
 struct Run<'a> {

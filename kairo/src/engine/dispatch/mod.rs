@@ -23,7 +23,7 @@ mod waiters;
 pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
-    deliver::{RunMiss, caught, run_on},
+    deliver::{RunMiss, caught, deliver_again, run_on},
     releases::Releases,
     runner::{Command, Status},
     waiters::{Subject, Waiter},
