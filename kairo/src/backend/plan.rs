@@ -52,8 +52,8 @@ impl<'a> Plan<'a> {
     /// [`Error::Fenced`], [`Error::NotFound`], [`Error::WrongState`] or [`Error::Conflict`], or
     /// what the view fails with.
     pub(crate) fn make(unit: &'a Unit, view: &mut impl View) -> Result<Self> {
-        check_epochs(unit, view)?;
-        let letters = plan_letters(unit, view)?;
+        check_epochs(unit, |subscription| view.epoch(subscription))?;
+        let letters = plan_letters(unit, |id| view.letter(id))?;
         check_unscheduled(unit, view)?;
         let scheduled = plan_scheduled(unit, view)?;
         let placed = plan_appends(&unit.appends, view)?;
@@ -70,21 +70,36 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn check_epochs(unit: &Unit, view: &mut impl View) -> Result {
+/// Checks that each progress comes from the last claim of its subscription, whose epoch `epoch`
+/// finds.
+///
+/// # Errors
+/// [`Error::Fenced`], or what `epoch` fails with.
+pub(crate) fn check_epochs(
+    unit: &Unit,
+    mut epoch: impl FnMut(&str) -> Result<Option<u64>>,
+) -> Result {
     for progress in &unit.progress {
-        if view.epoch(&progress.subscription)? != Some(progress.epoch) {
+        if epoch(&progress.subscription)? != Some(progress.epoch) {
             return Err(Error::Fenced { subscription: progress.subscription.clone() });
         }
     }
     Ok(())
 }
 
-/// A letter that is already there stays as it is: a repeated progress buries it once.
-fn plan_letters(unit: &Unit, view: &mut impl View) -> Result<Vec<(Uuid, Option<DeadLetter>)>> {
+/// How letters end up that are new or change, where `find` finds those that are there. A letter
+/// that is already there stays as it is: a repeated progress buries it once.
+///
+/// # Errors
+/// [`Error::NotFound`] or [`Error::WrongState`], or what `find` fails with.
+pub(crate) fn plan_letters(
+    unit: &Unit,
+    mut find: impl FnMut(Uuid) -> Result<Option<DeadLetter>>,
+) -> Result<Vec<(Uuid, Option<DeadLetter>)>> {
     let mut letters: Vec<(Uuid, Option<DeadLetter>)> = Vec::new();
     for letter in unit.progress.iter().flat_map(|progress| &progress.bury) {
         let twice = letters.iter().any(|(id, _)| *id == letter.id);
-        if !twice && view.letter(letter.id)?.is_none() {
+        if !twice && find(letter.id)?.is_none() {
             letters.push((letter.id, Some(letter.clone())));
         }
     }
@@ -93,7 +108,7 @@ fn plan_letters(unit: &Unit, view: &mut impl View) -> Result<Vec<(Uuid, Option<D
         let known = letters.iter().position(|(planned, _)| *planned == id);
         let letter = match known {
             Some(index) => letters.swap_remove(index).1,
-            None => view.letter(id)?,
+            None => find(id)?,
         };
         let letter =
             letter.ok_or_else(|| Error::NotFound { what: "dead letter", value: id.to_string() })?;
@@ -140,17 +155,27 @@ fn plan_scheduled<'a>(unit: &'a Unit, view: &mut impl View) -> Result<Vec<&'a Sc
     Ok(planned)
 }
 
+/// Checks that all events of an append name its stream.
+///
+/// # Errors
+/// [`Error::Misuse`]
+pub(crate) fn check_streams(appends: &[Append]) -> Result {
+    let is_own = |append: &Append| append.events.iter().all(|event| event.stream == append.stream);
+    if appends.iter().all(is_own) {
+        return Ok(());
+    }
+    Err(Error::Misuse("an append holds events of its own stream only"))
+}
+
 fn plan_appends(appends: &[Append], view: &mut impl View) -> Result<Vec<Placed>> {
     let mut placed = Vec::with_capacity(appends.iter().map(|append| append.events.len()).sum());
     let mut versions = Versions::default();
     let mut next = view.next_sequence();
+    check_streams(appends)?;
     for append in appends {
         let before = versions.of(append, view)?;
         let mut version = before;
         for event in &append.events {
-            if event.stream != append.stream {
-                return Err(Error::Misuse("an append holds events of its own stream only"));
-            }
             if let Some(place) = first_place(event, &placed, view)? {
                 placed.push(place);
                 continue;
