@@ -3,15 +3,24 @@
 //! These tests need a server, which `./test` starts.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{env, sync::Arc};
+mod away;
+mod proxy;
+mod refused;
+mod server;
+
+use std::{env, sync::Arc, time::Duration};
 
 use kairo::{
-    backend,
+    EventName, StreamName, Version, backend,
     clock::Clock,
     conformance::{Features, Harness},
     delivery::Backend,
-    store::BoxFuture,
+    event::record::{EventData, Metadata},
+    store::{Append, BoxFuture, Unit},
 };
+
+/// How long a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The variable that names the server.
 const SERVER: &str = "KAIRO_REDIS_URL";
@@ -26,8 +35,42 @@ impl Place {
         Self { prefix: format!("test-{}", Clock::system().new_id().simple()) }
     }
 
+    fn server() -> String {
+        env::var(SERVER).expect("./test starts a server and names it")
+    }
+
     fn url(&self) -> String {
-        format!("{}?prefix={}", env::var(SERVER).unwrap(), self.prefix)
+        format!("{}?prefix={}", Self::server(), self.prefix)
+    }
+
+    /// The server's host and port.
+    fn address(&self) -> String {
+        let server = Self::server();
+        let place = server.trim_start_matches("redis://");
+        place.split_once('/').map_or(place, |(address, _)| address).to_owned()
+    }
+
+    /// The same place by way of another address.
+    fn url_at(&self, address: &str) -> String {
+        self.url().replace(&self.address(), address)
+    }
+
+    /// A key of the store.
+    fn key(&self, room: &str) -> String {
+        format!("{{{}}}:{room}", self.prefix)
+    }
+
+    /// Runs a command, as any other program can.
+    async fn run(&self, command: &[&str]) -> redis::Value {
+        run(&Self::server(), command).await
+    }
+
+    /// Removes the whole store.
+    async fn remove(&self) {
+        let keys = self.run(&["KEYS", &self.key("*")]).await;
+        for key in redis::from_redis_value::<Vec<String>>(keys).unwrap() {
+            self.run(&["DEL", &key]).await;
+        }
     }
 
     async fn store(&self) -> kairo::Result<Arc<dyn Backend>> {
@@ -46,3 +89,31 @@ impl Harness for Place {
 }
 
 kairo::conformance!(laws, Place::new(), #[ignore = "needs Redis: run ./test"]);
+
+/// Runs a command on a server.
+async fn run(server: &str, command: &[&str]) -> redis::Value {
+    let client = redis::Client::open(server).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut given = redis::Cmd::new();
+    given.arg(command).query_async(&mut connection).await.unwrap()
+}
+
+/// A unit of one new event.
+fn append(stream: &str, expected: Version) -> Unit {
+    let clock = Clock::system();
+    let id = clock.new_id();
+    let event = EventData {
+        id,
+        derived: false,
+        name: EventName::new("user.created").unwrap(),
+        schema: 1,
+        stream: StreamName::new(stream).unwrap(),
+        time: clock.now(),
+        correlation: id,
+        causation: None,
+        depth: 0,
+        metadata: Metadata::new(),
+        payload: r#"{"name":"Ada"}"#.into(),
+    };
+    Unit::of_appends(vec![Append { expected, ..Append::one(event) }])
+}

@@ -56,6 +56,10 @@ pub(super) async fn open(url: &StoreUrl, clock: &Clock) -> Result<RedisStore> {
     let meta = format!("{home}meta");
     let store = begin(&link, &meta, &requests.client, clock).await?;
     let channel = format!("{home}commits");
+    // Whoever may not do it learns it now; nobody knows this client yet.
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg(&channel).arg(&requests.client);
+    link.ask("opening", &publish).await?;
     let signal = Signal::start(&link, place.client, channel, requests.client.clone());
     Ok(RedisStore { link, requests, signal, clock: clock.clone(), home, meta, store })
 }
@@ -195,6 +199,9 @@ async fn begin(link: &Link, meta: &str, client: &str, clock: &Clock) -> Result<S
         ["foreign", key, kind] => {
             Err(link.failing.foreign(format!("its key `{key}` is a {kind} of something else")))
         }
+        ["refused", commands, why] => Err(link
+            .failing
+            .of(OPENING, format!("the server refuses {commands} to the user: {why}"))),
         ["schema", found] => match found.parse() {
             Ok(found) => {
                 let store = link.failing.url().to_owned();

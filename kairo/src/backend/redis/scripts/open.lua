@@ -28,34 +28,27 @@ elseif tonumber(schema) ~= tonumber(known) then
 end
 
 local probe, other = home .. 'probe:' .. client, home .. 'probed:' .. client
-redis.call('HSET', probe, 'a', 1)
-redis.call('HMGET', probe, 'a')
-redis.call('HGETALL', probe)
-redis.call('HEXISTS', probe, 'a')
-redis.call('HLEN', probe)
-redis.call('HINCRBY', probe, 'a', 1)
-redis.call('HDEL', probe, 'a')
-redis.call('HSET', probe, 'a', 1)
-redis.call('EXPIRE', probe, 60)
-redis.call('RENAME', probe, other)
-redis.call('UNLINK', other)
-redis.call('ZADD', probe, 0, 'a')
-redis.call('ZCARD', probe)
-redis.call('ZRANGE', probe, 0, -1)
-redis.call('ZRANGEBYLEX', probe, '-', '+')
-redis.call('ZREM', probe, 'a')
-redis.call('SADD', probe, 'a')
-redis.call('SMEMBERS', probe)
-redis.call('SREM', probe, 'a')
-redis.call('XADD', probe, '0-1', 'a', 1)
-redis.call('XLEN', probe)
-redis.call('XRANGE', probe, '-', '+')
-redis.call('XREVRANGE', probe, '+', '-')
-redis.call('DEL', probe)
-redis.call('RPUSH', probe, 'a')
-redis.call('LLEN', probe)
-redis.call('LRANGE', probe, 0, -1)
-redis.call('DEL', probe)
+local refused, why = {}, nil
+for _, command in ipairs({
+  { 'HSET', probe, 'a', 1 }, { 'HMGET', probe, 'a' }, { 'HGETALL', probe }, { 'HEXISTS', probe, 'a' },
+  { 'HLEN', probe }, { 'HINCRBY', probe, 'a', 1 }, { 'HDEL', probe, 'b' }, { 'EXPIRE', probe, 60 },
+  { 'RENAME', probe, other }, { 'UNLINK', other },
+  { 'ZADD', probe, 0, 'a' }, { 'ZCARD', probe }, { 'ZRANGE', probe, 0, -1 },
+  { 'ZRANGEBYLEX', probe, '-', '+' }, { 'ZREM', probe, 'a' },
+  { 'SADD', probe, 'a' }, { 'SMEMBERS', probe }, { 'SREM', probe, 'a' },
+  { 'XADD', probe, '0-1', 'a', 1 }, { 'XLEN', probe }, { 'XRANGE', probe, '-', '+' },
+  { 'XREVRANGE', probe, '+', '-' }, { 'DEL', probe },
+  { 'RPUSH', probe, 'a' }, { 'LLEN', probe }, { 'LRANGE', probe, 0, -1 }, { 'DEL', probe },
+}) do
+  local reply = redis.pcall(unpack(command))
+  if type(reply) == 'table' and reply.err then
+    refused[#refused + 1] = '`' .. command[1] .. '`'
+    why = why or reply.err
+  end
+end
+if why then
+  return { 'refused', table.concat(refused, ', '), why }
+end
 
 if not schema then
   redis.call('HSET', meta, 'schema', known, 'store', store, 'created', created,
