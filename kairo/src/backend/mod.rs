@@ -23,6 +23,7 @@ mod memory;
 mod plan;
 #[cfg(feature = "redis")]
 mod redis;
+mod shares;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod url;
@@ -42,7 +43,7 @@ type Open = for<'a> fn(&'a StoreUrl, &'a Clock) -> BoxFuture<'a, Result<Arc<dyn 
 
 /// The schemes of this build.
 const SCHEMES: &[(&str, Open)] = &[
-    ("memory", |url, _| Box::pin(async move { memory::open(url) })),
+    ("memory", |url, clock| Box::pin(async move { memory::open(url, clock) })),
     #[cfg(feature = "redis")]
     ("redis", |url, clock| Box::pin(redis::open(url, clock))),
     #[cfg(feature = "redis")]
@@ -60,7 +61,9 @@ const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "redis
 
 /// Opens the store that a URL names, making it first where it is new.
 ///
-/// - `memory:` keeps everything in this process and loses it with the process.
+/// - `memory:` keeps everything in this process and loses it with the process. With
+///   `?shared=true` several buses that are given this store share its subscriptions, as processes
+///   do that have one server.
 /// - `sqlite://shop.db` is a file beside the process, `sqlite:///var/lib/shop.db` one with an
 ///   absolute path; `sqlite:shop.db` is the same as the first. The path is taken as it is
 ///   written, up to the first `?`. `?synchronous=full` (the default) makes each commit survive a

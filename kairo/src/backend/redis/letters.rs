@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     clock::{Timestamp, micros},
-    delivery::{DeadLetter, DeadLetters, FailedAttempt, LetterFilter, LetterState, Reason},
+    delivery::{
+        DeadLetter, DeadLetters, FailedAttempt, LetterFilter, LetterState, Partitions, Reason,
+    },
     error::Result,
     store::BoxFuture,
 };
@@ -20,25 +22,9 @@ use crate::{
 /// How many letters are looked at in one call.
 const LOOKED_AT_MAX: usize = 128;
 
-/// A letter as it will be, and what it must still be for that.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) id: Uuid,
-    /// The revision that was seen; empty where there was no letter.
-    pub(super) seen: Vec<u8>,
-    /// The new value; empty to remove the letter.
-    pub(super) packed: Vec<u8>,
-}
-
-/// The revision of a letter's value.
-pub(super) fn seen_of(packed: Option<&[u8]>) -> &[u8] {
-    packed.and_then(|packed| packed.get(..16)).unwrap_or_default()
-}
-
 /// What a letter's value has as JSON.
 #[derive(Serialize, Deserialize)]
 struct Body {
-    position: String,
     version: u64,
     edited: Option<String>,
     reason: Reason,
@@ -57,7 +43,6 @@ pub(super) fn pack_letter(letter: &DeadLetter, revision: Uuid) -> Vec<u8> {
         LetterState::Replaying { due } => Some(due.as_microsecond()),
     };
     let body = Body {
-        position: letter.position.to_string(),
         version: letter.version,
         edited: letter.edited.as_ref().map(ToString::to_string),
         reason: letter.reason,
@@ -71,9 +56,11 @@ pub(super) fn pack_letter(letter: &DeadLetter, revision: Uuid) -> Vec<u8> {
     let mut packed = revision.as_bytes().to_vec();
     packed.push(if letter.holds_key || due.is_some() { b'1' } else { b'0' });
     packed.extend(sortable(letter.last_failed));
-    // Names of subscriptions are far shorter than this can count.
-    packed.extend(u16::try_from(letter.subscription.len()).unwrap_or(u16::MAX).to_be_bytes());
-    packed.extend(letter.subscription.as_bytes());
+    for word in [&letter.position.to_string(), &letter.subscription] {
+        // Names of subscriptions are far shorter than this can count.
+        packed.extend(u16::try_from(word.len()).unwrap_or(u16::MAX).to_be_bytes());
+        packed.extend(word.as_bytes());
+    }
     // Numbers, words and strings are always JSON.
     put_part(&mut packed, &serde_json::to_vec(&body).unwrap_or_default());
     packed.extend(pack_event(&letter.original));
@@ -83,13 +70,13 @@ pub(super) fn pack_letter(letter: &DeadLetter, revision: Uuid) -> Vec<u8> {
 /// Reads what [`pack_letter`] made.
 pub(super) fn unpack_letter(id: Uuid, packed: &[u8]) -> Read<DeadLetter> {
     const WHAT: Malformed = Malformed("a dead letter");
-    let (subscription, last_failed, body, event) = split(packed).ok_or(WHAT)?;
+    let (last_failed, position, subscription, body, event) = split(packed).ok_or(WHAT)?;
     let body: Body = serde_json::from_slice(body).map_err(|_| WHAT)?;
     let edited = body.edited.map(|edited| serde_json::from_str(&edited)).transpose();
     Ok(DeadLetter {
         id,
         subscription,
-        position: body.position.parse().map_err(|_| WHAT)?,
+        position: position.parse().map_err(|_| WHAT)?,
         version: body.version,
         original: unpack_event(event)?,
         edited: edited.map_err(|_| WHAT)?,
@@ -107,15 +94,20 @@ pub(super) fn unpack_letter(id: Uuid, packed: &[u8]) -> Read<DeadLetter> {
     })
 }
 
-fn split(packed: &[u8]) -> Option<(String, Timestamp, &[u8], &[u8])> {
+fn split(packed: &[u8]) -> Option<(Timestamp, String, String, &[u8], &[u8])> {
     let mut bytes = Cursor(packed);
     let _: [u8; 17] = bytes.take()?;
     let last_failed = time_of(bytes.take()?);
-    let length = u16::from_be_bytes(bytes.take()?);
-    let (name, rest) = bytes.0.split_at_checked(length.into())?;
-    let mut bytes = Cursor(rest);
+    let (position, subscription) = (word(&mut bytes)?, word(&mut bytes)?);
     let body = bytes.take_part()?;
-    Some((String::from_utf8_lossy(name).into_owned(), last_failed, body, bytes.0))
+    Some((last_failed, position, subscription, body, bytes.0))
+}
+
+fn word(bytes: &mut Cursor<'_>) -> Option<String> {
+    let length = u16::from_be_bytes(bytes.take()?);
+    let (word, rest) = bytes.0.split_at_checked(length.into())?;
+    bytes.0 = rest;
+    Some(String::from_utf8_lossy(word).into_owned())
 }
 
 /// Reads ids and values in turns.
@@ -127,6 +119,11 @@ pub(super) fn read_letters(found: Value) -> Read<Vec<DeadLetter>> {
         letters.push(unpack_letter(id, &bytes(packed)?)?);
     }
     Ok(letters)
+}
+
+/// Whether the key of a letter is in one of these partitions.
+pub(super) fn is_of(letter: &DeadLetter, partitions: Partitions) -> bool {
+    partitions.have(letter.original.stream.as_str())
 }
 
 /// The place of a letter in lists, by the time of death and then by id.

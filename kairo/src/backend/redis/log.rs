@@ -7,23 +7,30 @@ use tokio::sync::watch;
 
 use super::{
     RedisStore,
-    rows::{Read, list, number, parts, recorded, sequence_of},
+    rows::{Read, list, number, parts, recorded, sequence_of, text},
     scripts,
 };
 use crate::{
+    clock::Timestamp,
     error::Result,
     event::{
         name::{EventName, StreamName},
         record::Recorded,
     },
-    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
+    store::{
+        BoxFuture, Committed, Features, PAGE_BYTES_MAX, Page, Position, Selection, Snapshot, Store,
+        StreamRange, StreamStats, Unit,
+    },
 };
 
 /// The most events that one answer of the server holds.
-const EVENTS_MAX: usize = 1_000;
+pub(super) const EVENTS_MAX: usize = 1_000;
 
 /// The most events that are fetched by their places at once; there may be large ones.
 const PLACES_MAX: usize = 100;
+
+/// The most events that are counted one by one in one answer.
+const COUNTED_MAX: usize = 1_000;
 
 /// The most places that a script compares to find a page of some names.
 const COMPARED_MAX: usize = 10_000;
@@ -44,10 +51,12 @@ impl Store for RedisStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Page>> {
         Box::pin(async move {
-            match selection {
-                Selection::All => self.page(after, limit).await,
-                Selection::Names(names) => self.page_of(after, names, limit).await,
-            }
+            let mut page = match names_of(selection) {
+                None => self.page(after, limit).await?,
+                Some(names) => self.page_of(after, names, limit).await?,
+            };
+            page.events.retain(|event| selection.has(&event.event));
+            Ok(page)
         })
     }
 
@@ -58,13 +67,20 @@ impl Store for RedisStore {
         limit: u64,
     ) -> BoxFuture<'a, Result<u64>> {
         Box::pin(async move {
+            if let Selection::Between { .. } = selection {
+                return self.count_by_reading(after, selection, limit).await;
+            }
             let after = sequence_of(after);
-            let count = match selection {
-                // The sequences of the log have no gap.
-                Selection::All => self.last_sequence().await?.saturating_sub(after),
-                Selection::Names(names) => self.count_of(after, names).await?,
+            let Some(names) = names_of(selection) else {
+                return self.count_of(after, "", limit).await;
             };
-            Ok(count.min(limit))
+            let mut counted = 0;
+            for name in names {
+                if counted < limit {
+                    counted += self.count_of(after, name.as_str(), limit - counted).await?;
+                }
+            }
+            Ok(counted)
         })
     }
 
@@ -87,14 +103,38 @@ impl Store for RedisStore {
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamName,
-        from: u64,
+        range: StreamRange,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
-        Box::pin(self.stretch(stream, from, limit))
+        Box::pin(self.stretch(stream, range, limit))
+    }
+
+    fn stream_stats<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<StreamStats>>> {
+        Box::pin(self.stats(stream))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>>> {
+        Box::pin(self.read_snapshot(stream, name))
+    }
+
+    fn prune<'a>(
+        &'a self,
+        before: Timestamp,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.prune_log(before, selection, limit))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
-        self.signal.commits.subscribe()
+        self.signal.commits()
     }
 
     fn close(&self) -> BoxFuture<'_, Result> {
@@ -103,6 +143,10 @@ impl Store for RedisStore {
 
     fn url(&self) -> &str {
         self.link.failing.url()
+    }
+
+    fn features(&self) -> Features {
+        Features { durable: true, shared: true }
     }
 }
 
@@ -135,14 +179,42 @@ impl RedisStore {
         self.understood(read_page(found, after, limit))
     }
 
-    async fn count_of(&self, after: u64, names: &[EventName]) -> Result<u64> {
-        let count = self
-            .read(&scripts::COUNT, |command| {
-                command.arg(after);
-                write_names(command, names);
-            })
-            .await?;
-        self.understood(number(count))
+    /// How many events of a name, or of all with an empty one, lie behind a place.
+    async fn count_of(&self, after: u64, name: &str, limit: u64) -> Result<u64> {
+        let (mut counted, mut after) = (0, after.to_string());
+        while counted < limit {
+            let found = self
+                .read(&scripts::COUNT, |command| {
+                    command.arg(name).arg(&after).arg(COUNTED_MAX);
+                })
+                .await?;
+            let (count, next) = self.understood(read_count(found))?;
+            counted += count;
+            if next.is_empty() {
+                break;
+            }
+            after = next;
+        }
+        Ok(counted.min(limit))
+    }
+
+    /// Times are in no order in the log.
+    async fn count_by_reading(
+        &self,
+        mut after: Position,
+        selection: &Selection,
+        limit: u64,
+    ) -> Result<u64> {
+        let mut counted = 0;
+        while counted < limit {
+            let page = self.read_log(after, selection, EVENTS_MAX).await?;
+            counted += page.events.len() as u64;
+            if page.complete {
+                break;
+            }
+            after = page.end;
+        }
+        Ok(counted.min(limit))
     }
 
     async fn at(&self, places: &[u64]) -> Result<Vec<Arc<Recorded>>> {
@@ -153,39 +225,28 @@ impl RedisStore {
             .await?;
         self.understood(read_events(found))
     }
+}
 
-    /// A stretch of a stream, in as many answers as it takes, up to the bytes of a page.
-    async fn stretch(
-        &self,
-        stream: &StreamName,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<Arc<Recorded>>> {
-        let mut first = i64::try_from(from.saturating_sub(1)).unwrap_or(i64::MAX);
-        let (mut events, mut bytes) = (Vec::new(), 0);
-        while events.len() < limit && bytes < PAGE_BYTES_MAX {
-            let count = EVENTS_MAX.min(limit - events.len());
-            let last = first.saturating_add_unsigned(count as u64 - 1);
-            let found = self
-                .read(&scripts::STREAM, |command| {
-                    command.arg(stream.as_str()).arg(first).arg(last).arg(PAGE_BYTES_MAX);
-                })
-                .await?;
-            let found = self.understood(read_events(found))?;
-            let Some(last) = found.last() else { break };
-            first = i64::try_from(last.version).unwrap_or(i64::MAX);
-            bytes += found.iter().map(|event| event.event.payload.len()).sum::<usize>();
-            events.extend(found);
-        }
-        Ok(events)
+/// The names that are selected; `None` for all.
+fn names_of(selection: &Selection) -> Option<&[EventName]> {
+    match selection {
+        Selection::All => None,
+        Selection::Names(names) => Some(names),
+        Selection::Between { names, .. } => (!names.is_empty()).then_some(names),
     }
 }
 
-fn write_names(command: &mut Cmd, names: &[EventName]) {
+pub(super) fn write_names(command: &mut Cmd, names: &[EventName]) {
     command.arg(names.len());
     for name in names {
         command.arg(name.as_str());
     }
+}
+
+/// Reads what was counted, and where to go on if not all of it was.
+fn read_count(found: Value) -> Read<(u64, String)> {
+    let [count, next] = parts(found)?;
+    Ok((number(count)?, text(next)?))
 }
 
 /// Reads the last sequence, how far the log was searched, and what was found.
@@ -197,6 +258,6 @@ fn read_page(found: Value, after: Position, limit: usize) -> Read<Page> {
     Ok(Page { events: read_events(events)?, end, complete: head <= end })
 }
 
-fn read_events(found: Value) -> Read<Vec<Arc<Recorded>>> {
+pub(super) fn read_events(found: Value) -> Read<Vec<Arc<Recorded>>> {
     list(found)?.into_iter().map(|entry| recorded(entry).map(Arc::new)).collect()
 }

@@ -5,22 +5,32 @@
 //! store begin with `{prefix}:`, and so they lie in one slot of a cluster. [`super`] says what
 //! they hold.
 
+mod changes;
 mod commit;
 mod deliveries;
 mod failure;
+mod letter_changes;
 mod letters;
 mod link;
 mod log;
+mod members;
 mod open;
+mod places;
 mod requests;
 mod rows;
 mod scripts;
 mod signal;
+mod steering;
+mod streams;
 mod timetable;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use redis::{Cmd, Value};
+use tokio::task::JoinSet;
 
 use self::{
     link::{Call, Link},
@@ -45,6 +55,8 @@ pub(crate) struct RedisStore {
     link: Arc<Link>,
     requests: Requests,
     signal: Signal,
+    /// What goes on beside all calls, which ends with this value.
+    tasks: Mutex<JoinSet<()>>,
     clock: Clock,
     /// What every key begins with: `{prefix}:`.
     home: String,
@@ -96,7 +108,7 @@ impl RedisStore {
     /// Waits for what is being written, then lets go of the server.
     async fn shut(&self) -> Result {
         self.requests.close().await;
-        self.signal.stop();
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         self.link.close().await;
         Ok(())
     }

@@ -1,16 +1,17 @@
 //! Finding a server, and making sure that it keeps what it is given.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use redis::{Client, Cmd, Value};
 use rustls::crypto::{CryptoProvider, ring};
+use tokio::task::JoinSet;
 
 use super::{
     RedisStore,
     failure::Failing,
     link::{Call, Link},
-    requests::Requests,
-    rows::{Read, list, text},
+    requests::{REMEMBERED, Requests, keep_remembered},
+    rows::{Read, list, pairs, text},
     scripts,
     signal::Signal,
 };
@@ -31,9 +32,6 @@ const PREFIX_DEFAULT: &str = "kairo";
 
 /// The most characters of a prefix.
 const PREFIX_MAX: usize = 64;
-
-/// How long a server remembers the requests of a client that does not return, in seconds.
-pub(super) const REMEMBERED: u32 = 24 * 60 * 60;
 
 /// The settings of a server that keeps what it has acknowledged.
 const DURABLE: [(&str, &str); 3] =
@@ -60,8 +58,11 @@ pub(super) async fn open(url: &StoreUrl, clock: &Clock) -> Result<RedisStore> {
     let mut publish = redis::cmd("PUBLISH");
     publish.arg(&channel).arg(&requests.client);
     link.ask("opening", &publish).await?;
-    let signal = Signal::start(&link, place.client, channel, requests.client.clone());
-    Ok(RedisStore { link, requests, signal, clock: clock.clone(), home, meta, store })
+    let mut tasks = JoinSet::new();
+    let signal = Signal::start(&mut tasks, &link, place.client, channel, requests.client.clone());
+    tasks.spawn(keep_remembered(Arc::clone(&link), format!("{home}client:{}", requests.client)));
+    let tasks = Mutex::new(tasks);
+    Ok(RedisStore { link, requests, signal, tasks, clock: clock.clone(), home, meta, store })
 }
 
 /// What a URL says.
@@ -128,7 +129,7 @@ fn is_relaxed(url: &StoreUrl, durability: Option<&str>) -> Result<bool> {
 async fn check_server(link: &Link) -> Result {
     const OPENING: &str = "opening";
     let hello = link.ask(OPENING, &redis::cmd("HELLO")).await?;
-    let about = pairs(hello).map_err(|malformed| link.failing.of(OPENING, malformed))?;
+    let about = facts(hello).map_err(|malformed| link.failing.of(OPENING, malformed))?;
     let fact =
         |name| about.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let version = fact("version").unwrap_or_default();
@@ -164,7 +165,7 @@ async fn check_durability(link: &Link) -> Result {
         }
         other => other,
     })?;
-    let settings = pairs(settings).map_err(|malformed| link.failing.of(CHECKING, malformed))?;
+    let settings = facts(settings).map_err(|malformed| link.failing.of(CHECKING, malformed))?;
     let wrong: Vec<_> = DURABLE
         .iter()
         .filter(|(setting, wanted)| {
@@ -214,11 +215,7 @@ async fn begin(link: &Link, meta: &str, client: &str, clock: &Clock) -> Result<S
 }
 
 /// Names and values in turns; values that are no text count as empty.
-fn pairs(found: Value) -> Read<Vec<(String, String)>> {
-    let mut found = list(found)?.into_iter();
-    let mut pairs = Vec::with_capacity(found.len() / 2);
-    while let (Some(name), Some(value)) = (found.next(), found.next()) {
-        pairs.push((text(name)?, text(value).unwrap_or_default()));
-    }
-    Ok(pairs)
+fn facts(found: Value) -> Read<Vec<(String, String)>> {
+    let facts = pairs(found)?.into_iter();
+    Ok(facts.map(|(name, value)| (name, text(value).unwrap_or_default())).collect())
 }

@@ -3,16 +3,29 @@
 //! A client has a few slots, and a request has one of them to itself. The server keeps the number
 //! and the reply of each slot's last request, so what it keeps for a client is bounded.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use redis::Cmd;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
+use super::link::Link;
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+};
 
 /// The most requests that are under way at a time; others wait.
 const SLOTS: u32 = 256;
+
+/// How long a server remembers the requests of a client that does not return, in seconds.
+pub(super) const REMEMBERED: u32 = 24 * 60 * 60;
+
+/// How often a client says that it is still there.
+const RENEWAL: Duration = Duration::from_secs(60 * 60);
 
 /// A client's slots.
 #[derive(Debug)]
@@ -90,5 +103,17 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.requests.lock().push(self.slot);
+    }
+}
+
+/// Keeps the server from forgetting a client, under its key, while it is there.
+pub(super) async fn keep_remembered(link: Arc<Link>, key: String) {
+    let clock = Clock::system();
+    let mut expire = redis::cmd("EXPIRE");
+    expire.arg(key).arg(REMEMBERED);
+    loop {
+        clock.sleep(RENEWAL).await;
+        // There is time for many more tries.
+        let _ = link.ask("renewing the requests of", &expire).await;
     }
 }

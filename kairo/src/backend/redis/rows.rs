@@ -23,26 +23,21 @@ use crate::{
 pub(super) type Read<T> = Result<T, Malformed>;
 
 /// The bits of an event's head.
-const DERIVED: u8 = 1;
-const CORRELATED: u8 = 2;
-const CAUSED: u8 = 4;
+const CORRELATED: u8 = 1;
+const CAUSED: u8 = 2;
 
 /// Flipping the sign puts negative numbers before the others.
 const SIGN: u64 = 1 << 63;
 
-/// What an event has beside its id, names and payload: flags, schema, depth and time; then the
-/// correlation where it is not the id itself, the causation where there is one, and the metadata
-/// as JSON.
+/// What people seldom ask of an event: flags, schema and depth; then the correlation where it is
+/// not the id itself, the causation where there is one, and the metadata as JSON.
 pub(super) fn pack_head(event: &EventData) -> Vec<u8> {
     let correlated = event.correlation != event.id;
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    let flags = flag(event.derived, DERIVED)
-        | flag(correlated, CORRELATED)
-        | flag(event.causation.is_some(), CAUSED);
+    let flags = flag(correlated, CORRELATED) | flag(event.causation.is_some(), CAUSED);
     let mut head = vec![flags];
     head.extend(event.schema.to_be_bytes());
     head.extend(event.depth.to_be_bytes());
-    head.extend(event.time.as_microsecond().to_be_bytes());
     if correlated {
         head.extend(event.correlation.as_bytes());
     }
@@ -58,10 +53,8 @@ pub(super) fn pack_head(event: &EventData) -> Vec<u8> {
 
 /// What a head says.
 struct Head {
-    derived: bool,
     schema: u32,
     depth: u32,
-    time: Timestamp,
     correlation: Option<Uuid>,
     causation: Option<Uuid>,
     metadata: Metadata,
@@ -73,7 +66,6 @@ impl Head {
         let [flags] = bytes.take()?;
         let schema = u32::from_be_bytes(bytes.take()?);
         let depth = u32::from_be_bytes(bytes.take()?);
-        let time = micros(i64::from_be_bytes(bytes.take()?));
         let mut id = |bit| match flags & bit {
             0 => Some(None),
             _ => bytes.take().map(|id| Some(Uuid::from_bytes(id))),
@@ -83,8 +75,7 @@ impl Head {
             [] => Metadata::new(),
             json => serde_json::from_slice(json).ok()?,
         };
-        let derived = flags & DERIVED != 0;
-        Some(Self { derived, schema, depth, time, correlation, causation, metadata })
+        Some(Self { schema, depth, correlation, causation, metadata })
     }
 }
 
@@ -116,6 +107,8 @@ pub(super) fn put_part(packed: &mut Vec<u8>, part: &[u8]) {
 /// An event as one value, for where it is not in the log.
 pub(super) fn pack_event(event: &EventData) -> Vec<u8> {
     let mut packed = event.id.as_bytes().to_vec();
+    packed.push(u8::from(event.derived));
+    packed.extend(sortable(event.time));
     for part in [event.name.as_str(), event.stream.as_str()] {
         put_part(&mut packed, part.as_bytes());
     }
@@ -127,29 +120,46 @@ pub(super) fn pack_event(event: &EventData) -> Vec<u8> {
 /// Reads what [`pack_event`] made.
 pub(super) fn unpack_event(packed: &[u8]) -> Read<EventData> {
     let mut bytes = Cursor(packed);
-    let parts = (|| {
-        let id = Uuid::from_bytes(bytes.take()?);
-        Some((id, bytes.take_part()?, bytes.take_part()?, bytes.take_part()?))
+    let row = (|| {
+        Some(Row {
+            id: Uuid::from_bytes(bytes.take()?),
+            derived: bytes.take()? != [0],
+            time: time_of(bytes.take()?),
+            name: bytes.take_part()?,
+            stream: bytes.take_part()?,
+            head: bytes.take_part()?,
+        })
     })();
-    let (id, name, stream, head) = parts.ok_or(Malformed("an event"))?;
-    event(id, name, stream, head, Bytes::copy_from_slice(bytes.0))
+    row.ok_or(Malformed("an event"))?.event(Bytes::copy_from_slice(bytes.0))
 }
 
-fn event(id: Uuid, name: &[u8], stream: &[u8], head: &[u8], payload: Bytes) -> Read<EventData> {
-    let head = Head::unpack(head).ok_or(Malformed("the head of an event"))?;
-    Ok(EventData {
-        id,
-        derived: head.derived,
-        name: EventName::stored(&String::from_utf8_lossy(name)),
-        schema: head.schema,
-        stream: StreamName::stored(&String::from_utf8_lossy(stream)),
-        time: head.time,
-        correlation: head.correlation.unwrap_or(id),
-        causation: head.causation,
-        depth: head.depth,
-        metadata: head.metadata,
-        payload,
-    })
+/// An event in its parts, without the payload.
+struct Row<'a> {
+    id: Uuid,
+    derived: bool,
+    time: Timestamp,
+    name: &'a [u8],
+    stream: &'a [u8],
+    head: &'a [u8],
+}
+
+impl Row<'_> {
+    fn event(self, payload: Bytes) -> Read<EventData> {
+        let head = Head::unpack(self.head).ok_or(Malformed("the head of an event"))?;
+        Ok(EventData {
+            id: self.id,
+            derived: self.derived,
+            name: EventName::stored(&String::from_utf8_lossy(self.name)),
+            schema: head.schema,
+            stream: StreamName::stored(&String::from_utf8_lossy(self.stream)),
+            time: self.time,
+            correlation: head.correlation.unwrap_or(self.id),
+            causation: head.causation,
+            depth: head.depth,
+            metadata: head.metadata,
+            payload,
+        })
+    }
 }
 
 /// Reads an entry of the log: its place, and its fields in the order in which they are written.
@@ -158,10 +168,17 @@ pub(super) fn recorded(entry: Value) -> Read<Recorded> {
     let [place, fields] = parts(entry)?;
     let place = text(place)?;
     let sequence = place.strip_prefix("0-").and_then(|number| number.parse().ok()).ok_or(WHAT)?;
-    let [_, name, _, stream, _, version, _, id, _, head, _, payload] = parts(fields)?;
-    let id = Uuid::from_slice(&bytes(id)?).map_err(|_| WHAT)?;
-    let payload = Bytes::from(bytes(payload)?);
-    let event = event(id, &bytes(name)?, &bytes(stream)?, &bytes(head)?, payload)?;
+    let fields = parts(fields)?;
+    let [_, name, _, stream, _, version, _, id, _, time, _, derived, _, head, _, payload] = fields;
+    let row = Row {
+        id: Uuid::from_slice(&bytes(id)?).map_err(|_| WHAT)?,
+        derived: bytes(derived)? != b"0",
+        time: micros(number(time)?),
+        name: &bytes(name)?,
+        stream: &bytes(stream)?,
+        head: &bytes(head)?,
+    };
+    let event = row.event(Bytes::from(bytes(payload)?))?;
     Ok(Recorded::new(Position::at_sequence(sequence), number(version)?, event))
 }
 
@@ -222,4 +239,14 @@ pub(super) fn sortable(time: Timestamp) -> [u8; 8] {
 /// The time that [`sortable`] made.
 pub(super) fn time_of(sortable: [u8; 8]) -> Timestamp {
     micros((u64::from_be_bytes(sortable) ^ SIGN).cast_signed())
+}
+
+/// Names and values in turns.
+pub(super) fn pairs(found: Value) -> Read<Vec<(String, Value)>> {
+    let mut found = list(found)?.into_iter();
+    let mut pairs = Vec::with_capacity(found.len() / 2);
+    while let (Some(name), Some(value)) = (found.next(), found.next()) {
+        pairs.push((text(name)?, value));
+    }
+    Ok(pairs)
 }

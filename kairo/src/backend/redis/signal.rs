@@ -1,13 +1,14 @@
-//! The signal that events may have come in: within the process at once, between processes by
-//! pub/sub, outside the scripts that write and at most one message at a time.
+//! The signals that something has changed: within the process at once, between processes by
+//! pub/sub, outside the scripts that write and never more than one message at a time.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use redis::Client;
+use redis::{Client, RedisResult};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
+    time::timeout,
 };
 
 use super::link::Link;
@@ -16,89 +17,117 @@ use crate::clock::Clock;
 /// How long the pause is after which a lost subscription is made again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Commits as this process knows of them.
+/// How long the pause is between two messages; what comes meanwhile is in the later one.
+const MESSAGE_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long listening may take to begin.
+const CONNECTING_MAX: Duration = Duration::from_secs(5);
+
+/// Changes as this process knows of them.
 #[derive(Debug)]
-pub(super) struct Commits {
-    count: watch::Sender<u64>,
-    told: Notify,
+struct Changes {
+    /// Of the log, by anybody.
+    commits: watch::Sender<u64>,
+    /// Of anything, by other processes.
+    others: watch::Sender<u64>,
+    /// That others are to be told.
+    untold: Notify,
 }
 
-impl Commits {
-    fn new() -> Self {
-        Self { count: watch::Sender::new(0), told: Notify::new() }
-    }
-
-    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.count.subscribe()
-    }
-
-    /// Wakes those who wait here, and those in other processes if it concerns them.
-    pub(super) fn raise(&self, elsewhere: bool) {
-        self.count.send_modify(|count| *count += 1);
-        if elsewhere {
-            self.told.notify_one();
-        }
-    }
-}
-
-/// The tasks that pass the signal on; they end with this value.
+/// The signals.
 #[derive(Debug)]
 pub(super) struct Signal {
-    pub(super) commits: Arc<Commits>,
-    tasks: std::sync::Mutex<JoinSet<()>>,
+    changes: Arc<Changes>,
 }
 
 impl Signal {
     /// Begins to tell others on `channel`, under the name `own`, and to listen to them.
-    pub(super) fn start(link: &Arc<Link>, client: Client, channel: String, own: String) -> Self {
-        let commits = Arc::new(Commits::new());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(tell(Arc::clone(&commits), Arc::clone(link), channel.clone(), own.clone()));
-        tasks.spawn(listen(Arc::clone(&commits), client, channel, own));
-        Self { commits, tasks: std::sync::Mutex::new(tasks) }
+    pub(super) fn start(
+        tasks: &mut JoinSet<()>,
+        link: &Arc<Link>,
+        client: Client,
+        channel: String,
+        own: String,
+    ) -> Self {
+        let changes = Arc::new(Changes {
+            commits: watch::Sender::new(0),
+            others: watch::Sender::new(0),
+            untold: Notify::new(),
+        });
+        tasks.spawn(tell(Arc::clone(&changes), Arc::clone(link), channel.clone(), own.clone()));
+        tasks.spawn(listen(Arc::clone(&changes), client, channel, own));
+        Self { changes }
     }
 
-    /// Ends both.
-    pub(super) fn stop(&self) {
-        self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
+    /// Rises when events may have come in.
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+        self.changes.commits.subscribe()
+    }
+
+    /// Rises when another process may have changed anything.
+    pub(super) fn others(&self) -> watch::Receiver<u64> {
+        self.changes.others.subscribe()
+    }
+
+    /// A unit was committed here.
+    pub(super) fn raise_commits(&self) {
+        self.changes.commits.send_modify(|count| *count += 1);
+        self.raise_others();
+    }
+
+    /// Something beside the log was changed here.
+    pub(super) fn raise_others(&self) {
+        self.changes.untold.notify_one();
     }
 }
 
 /// What comes while a message is under way goes into the next one.
-async fn tell(commits: Arc<Commits>, link: Arc<Link>, channel: String, own: String) {
+async fn tell(changes: Arc<Changes>, link: Arc<Link>, channel: String, own: String) {
+    let clock = Clock::system();
     let mut publish = redis::cmd("PUBLISH");
     publish.arg(channel).arg(own);
     loop {
-        commits.told.notified().await;
+        changes.untold.notified().await;
         // Others look by themselves from time to time, so one message may be lost.
         let _ = link.ask("signalling through", &publish).await;
+        clock.sleep(MESSAGE_PAUSE).await;
     }
 }
 
-async fn listen(commits: Arc<Commits>, client: Client, channel: String, own: String) {
+async fn listen(changes: Arc<Changes>, client: Client, channel: String, own: String) {
     let clock = Clock::system();
     loop {
         // A subscription that is lost, or cannot be made, is made again.
-        let _ = follow(&commits, &client, &channel, &own).await;
+        if let Err(error) = follow(&changes, &client, &channel, &own).await {
+            tracing::debug!(%error, "nobody is heard that shares the store");
+        }
         clock.sleep(PAUSE).await;
     }
 }
 
-async fn follow(
-    commits: &Commits,
-    client: &Client,
-    channel: &str,
-    own: &str,
-) -> redis::RedisResult<()> {
-    let mut others = client.get_async_pubsub().await?;
-    others.subscribe(channel).await?;
+async fn follow(changes: &Changes, client: &Client, channel: &str, own: &str) -> RedisResult<()> {
+    let subscribe = async {
+        let mut subscription = client.get_async_pubsub().await?;
+        subscription.subscribe(channel).await?;
+        RedisResult::Ok(subscription)
+    };
+    let Ok(subscription) = timeout(CONNECTING_MAX, subscribe).await else { return Ok(()) };
+    let mut subscription = subscription?;
     // What was said before is not heard.
-    commits.raise(false);
-    let mut messages = others.on_message();
+    changes.rise();
+    let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
         if message.get_payload_bytes() != own.as_bytes() {
-            commits.raise(false);
+            changes.rise();
         }
     }
     Ok(())
+}
+
+impl Changes {
+    /// Others may have changed something.
+    fn rise(&self) {
+        self.commits.send_modify(|count| *count += 1);
+        self.others.send_modify(|count| *count += 1);
+    }
 }

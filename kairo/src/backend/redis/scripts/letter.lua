@@ -1,38 +1,55 @@
 -- Dead letters. A letter begins with 16 bytes that change with it, `1` if a claim returns it, its
--- time of death in 8 bytes and its subscription behind the length in 2 bytes.
+-- time of death in 8 bytes, and its position and its subscription, each behind its length in 2
+-- bytes.
 local letters = home .. 'letter'
 
+local function part_of(blob, at)
+  local first, second = string.byte(blob, at, at + 1)
+  local ends = at + 1 + 256 * first + second
+  return string.sub(blob, at + 2, ends), ends + 1
+end
+
 local function letter_of(blob)
-  local first, second = string.byte(blob, 26, 27)
-  local ends = 27 + 256 * first + second
+  local position, at = part_of(blob, 26)
+  local subscription, ends = part_of(blob, at)
   return {
     pending = string.sub(blob, 17, 17) == '1',
     age = string.sub(blob, 18, 25),
-    subscription = string.sub(blob, 28, ends),
-    ends = ends,
+    position = position,
+    subscription = subscription,
+    subscription_at = at,
+    rest_at = ends,
   }
+end
+
+-- The sorted sets that list a letter, and its places in them.
+local function lists_of(id, letter)
+  local place = letter.age .. id
+  local lists = {
+    { 'letters', place },
+    { 'letters-of:' .. letter.subscription, place },
+    { 'letters-at:' .. letter.subscription, letter.position .. ' ' .. place },
+  }
+  if letter.pending then
+    lists[4] = { 'letters-pending:' .. letter.subscription, place }
+  end
+  return lists
 end
 
 local function put_letter(id, blob)
   local old = redis.call('HGET', letters, id)
   if old then
-    local was = letter_of(old)
-    local place = was.age .. id
-    redis.call('ZREM', home .. 'letters', place)
-    redis.call('ZREM', home .. 'letters-of:' .. was.subscription, place)
-    redis.call('ZREM', home .. 'letters-pending:' .. was.subscription, place)
+    for _, list in ipairs(lists_of(id, letter_of(old))) do
+      redis.call('ZREM', home .. list[1], list[2])
+    end
   end
   if blob == '' then
     redis.call('HDEL', letters, id)
     return
   end
-  local is = letter_of(blob)
-  local place = is.age .. id
   redis.call('HSET', letters, id, blob)
-  redis.call('ZADD', home .. 'letters', 0, place)
-  redis.call('ZADD', home .. 'letters-of:' .. is.subscription, 0, place)
-  if is.pending then
-    redis.call('ZADD', home .. 'letters-pending:' .. is.subscription, 0, place)
+  for _, list in ipairs(lists_of(id, letter_of(blob))) do
+    redis.call('ZADD', home .. list[1], 0, list[2])
   end
 end
 

@@ -18,7 +18,8 @@ if not schema then
   if kind == 'hash' then
     return foreign(meta)
   end
-  for _, room in ipairs({ 'log', 'names', 'derived', 'subscriptions', 'letter', 'letters', 'delayed', 'timetable' }) do
+  for _, room in ipairs({ 'log', 'names', 'derived', 'subscriptions', 'letter', 'letters', 'delayed', 'timetable',
+    'gone', 'members', 'leases', 'names-deleted' }) do
     if redis.call('EXISTS', home .. room) == 1 then
       return foreign(home .. room)
     end
@@ -31,14 +32,16 @@ local probe, other = home .. 'probe:' .. client, home .. 'probed:' .. client
 local refused, why = {}, nil
 for _, command in ipairs({
   { 'HSET', probe, 'a', 1 }, { 'HMGET', probe, 'a' }, { 'HGETALL', probe }, { 'HEXISTS', probe, 'a' },
-  { 'HLEN', probe }, { 'HINCRBY', probe, 'a', 1 }, { 'HDEL', probe, 'b' }, { 'EXPIRE', probe, 60 },
+  { 'HLEN', probe }, { 'HKEYS', probe }, { 'HINCRBY', probe, 'a', 1 }, { 'HDEL', probe, 'b' },
+  { 'EXISTS', probe }, { 'EXPIRE', probe, 60 },
   { 'RENAME', probe, other }, { 'UNLINK', other },
   { 'ZADD', probe, 0, 'a' }, { 'ZCARD', probe }, { 'ZRANGE', probe, 0, -1 },
-  { 'ZRANGEBYLEX', probe, '-', '+' }, { 'ZREM', probe, 'a' },
-  { 'SADD', probe, 'a' }, { 'SMEMBERS', probe }, { 'SREM', probe, 'a' },
+  { 'ZRANGEBYLEX', probe, '-', '+' }, { 'ZRANGEBYSCORE', probe, 0, 1 }, { 'ZSCORE', probe, 'a' },
+  { 'ZREM', probe, 'a' }, { 'TIME' }, { 'SADD', probe, 'a' }, { 'SMEMBERS', probe }, { 'SREM', probe, 'a' },
   { 'XADD', probe, '0-1', 'a', 1 }, { 'XLEN', probe }, { 'XRANGE', probe, '-', '+' },
-  { 'XREVRANGE', probe, '+', '-' }, { 'DEL', probe },
-  { 'RPUSH', probe, 'a' }, { 'LLEN', probe }, { 'LRANGE', probe, 0, -1 }, { 'DEL', probe },
+  { 'XREVRANGE', probe, '+', '-' }, { 'XDEL', probe, '0-1' }, { 'DEL', probe },
+  { 'RPUSH', probe, 'a' }, { 'LLEN', probe }, { 'LRANGE', probe, 0, -1 },
+  { 'LSET', probe, 0, 'b' }, { 'LPOP', probe }, { 'DEL', probe },
 }) do
   local reply = redis.pcall(unpack(command))
   if type(reply) == 'table' and reply.err then
@@ -52,7 +55,7 @@ end
 
 if not schema then
   redis.call('HSET', meta, 'schema', known, 'store', store, 'created', created,
-    'sequence', 0, 'epoch', 0, 'ordinal', 0)
+    'sequence', 0, 'epoch', 0, 'ordinal', 0, 'revision', 0)
 end
 redis.call('HSET', home .. 'client:' .. client, 'opened', created)
 redis.call('EXPIRE', home .. 'client:' .. client, patience)

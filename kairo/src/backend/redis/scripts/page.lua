@@ -10,7 +10,7 @@ while #events < limit do
   for _, entry in ipairs(found) do
     events[#events + 1] = entry
     after = string.sub(entry[1], 3)
-    room = room - #entry[2][12]
+    room = room - #entry[2][16]
     if room <= 0 then
       return { sequence, after, events }
     end

@@ -22,7 +22,7 @@ local events = {}
 for index, place in ipairs(places) do
   local entry = redis.call('XRANGE', home .. 'log', '0-' .. place, '0-' .. place)[1]
   events[index] = entry
-  room = room - #entry[2][12]
+  room = room - #entry[2][16]
   if room <= 0 and index < #places then
     return { sequence, place, events }
   end

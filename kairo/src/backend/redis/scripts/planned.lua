@@ -1,8 +1,8 @@
--- What planning the change of letters needs: the epochs of subscriptions, and letters, at one
--- moment.
+-- What planning the change of letters needs, at one moment: which claims hold, and the letters.
 local found = {}
 for _ = 1, take_count() do
-  found[#found + 1] = redis.call('HGET', home .. 'subscription:' .. take(), 'epoch')
+  local key = home .. 'subscription:' .. take()
+  found[#found + 1] = redis.call('HEXISTS', key, 'at:' .. take())
 end
 for _ = 1, take_count() do
   found[#found + 1] = redis.call('HGET', home .. 'letter', take())

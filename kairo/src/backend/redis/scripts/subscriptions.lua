@@ -1,11 +1,11 @@
--- All subscriptions with what they hold.
+-- All subscriptions with what they hold, and who is there.
 local rows = {}
-for _, name in ipairs(redis.call('SMEMBERS', home .. 'subscriptions')) do
-  local held = redis.call('HMGET', home .. 'subscription:' .. name, 'generation', 'low')
-  rows[#rows + 1] = {
-    name, held[1], held[2],
+for index, name in ipairs(redis.call('SMEMBERS', home .. 'subscriptions')) do
+  rows[index] = {
+    name,
+    redis.call('HGETALL', home .. 'subscription:' .. name),
     redis.call('HLEN', home .. 'parked:' .. name),
     redis.call('ZCARD', home .. 'letters-of:' .. name),
   }
 end
-return rows
+return { alive(), rows }
