@@ -12,7 +12,7 @@ use kairo::{
     Position, StreamName, Version, backend,
     clock::Clock,
     delivery::Backend,
-    store::{Selection, Unit},
+    store::{Selection, StreamRange, Unit},
 };
 
 use super::{
@@ -32,7 +32,7 @@ const BETWEEN: u64 = 200;
 
 async fn versions_of(store: &dyn Backend, stream: &str) -> Vec<u64> {
     let stream = StreamName::new(stream).unwrap();
-    let events = store.read_stream(&stream, 1, usize::MAX >> 1).await.unwrap();
+    let events = store.read_stream(&stream, StreamRange::ALL, usize::MAX >> 1).await.unwrap();
     events.iter().map(|event| event.version).collect()
 }
 

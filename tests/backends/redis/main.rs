@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod away;
+#[path = "../model.rs"]
+mod model;
 mod proxy;
 mod refused;
 mod server;
@@ -11,13 +13,14 @@ mod server;
 use std::{env, sync::Arc, time::Duration};
 
 use kairo::{
-    EventName, StreamName, Version, backend,
+    EventName, StreamName, Uuid, Version, backend,
     clock::Clock,
     conformance::{Features, Harness},
     delivery::Backend,
     event::record::{EventData, Metadata},
     store::{Append, BoxFuture, Unit},
 };
+use proptest::prelude::*;
 
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -80,7 +83,7 @@ impl Place {
 
 impl Harness for Place {
     fn features(&self) -> Features {
-        Features { durable: true }
+        Features { durable: true, shared: true }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {
@@ -90,6 +93,16 @@ impl Harness for Place {
 
 kairo::conformance!(laws, Place::new(), #[ignore = "needs Redis: run ./test"]);
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    #[ignore = "needs Redis: run ./test"]
+    fn redis_does_what_memory_does(steps in model::steps()) {
+        model::check("memory:?shared=true", &Place::new(), steps)?;
+    }
+}
+
 /// Runs a command on a server.
 async fn run(server: &str, command: &[&str]) -> redis::Value {
     let client = redis::Client::open(server).unwrap();
@@ -98,22 +111,25 @@ async fn run(server: &str, command: &[&str]) -> redis::Value {
     given.arg(command).query_async(&mut connection).await.unwrap()
 }
 
-/// A unit of one new event.
-fn append(stream: &str, expected: Version) -> Unit {
-    let clock = Clock::system();
-    let id = clock.new_id();
-    let event = EventData {
+/// An event of a stream.
+fn event(id: Uuid, stream: &str) -> EventData {
+    EventData {
         id,
         derived: false,
         name: EventName::new("user.created").unwrap(),
         schema: 1,
         stream: StreamName::new(stream).unwrap(),
-        time: clock.now(),
+        time: Clock::system().now(),
         correlation: id,
         causation: None,
         depth: 0,
         metadata: Metadata::new(),
         payload: r#"{"name":"Ada"}"#.into(),
-    };
+    }
+}
+
+/// A unit of one new event.
+fn append(stream: &str, expected: Version) -> Unit {
+    let event = event(Clock::system().new_id(), stream);
     Unit::of_appends(vec![Append { expected, ..Append::one(event) }])
 }

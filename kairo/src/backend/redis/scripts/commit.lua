@@ -138,7 +138,7 @@ for _ = 1, take_count() do
     end
   end
   local known = kept and tonumber(string.match(kept, '^%d+')) or 0
-  if known <= version and (not gone or gone.newest < version) then
+  if known <= version and not (gone and gone.newest and version <= gone.newest) then
     snapshots[#snapshots + 1] = { stream, name, blob }
   end
 end

@@ -5,5 +5,5 @@ local letter = redis.call('ZRANGEBYLEX', home .. 'letters-at:' .. name,
 return {
   redis.call('HGETALL', home .. 'subscription:' .. name),
   redis.call('HGET', home .. 'parked:' .. name, position),
-  letter and string.sub(letter, -16),
+  letter and string.sub(letter, -16) or false,
 }

@@ -1,7 +1,7 @@
 -- Deleting events from the log and from what finds them there.
 local function set_gone(stream, gone)
   local closed = gone.closed and 1 or 0
-  redis.call('HSET', home .. 'gone', stream, gone.before .. ' ' .. gone.newest .. ' ' .. closed)
+  redis.call('HSET', home .. 'gone', stream, gone.before .. ' ' .. (gone.newest or '-') .. ' ' .. closed)
 end
 
 -- Indexes count what they ever had, and this is up to where they have less.

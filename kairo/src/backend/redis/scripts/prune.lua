@@ -33,7 +33,7 @@ end
 -- Takes an event from its stream, whose list never begins with one that is deleted.
 local function take_from_stream(stream, version)
   local key, tip = home .. 'stream:' .. stream, tip_of(stream)
-  local gone = gone_of(stream) or { before = 0, newest = 0, closed = false }
+  local gone = gone_of(stream) or { before = 0, closed = false }
   local newest = redis.call('LRANGE', key, -1, -1)[1]
   local at = -1
   while newest == '0' do
@@ -41,14 +41,14 @@ local function take_from_stream(stream, version)
     newest = redis.call('LRANGE', key, at, at)[1]
   end
   if version == tip.version + at + 1 then
-    gone.newest = math.max(gone.newest, version)
+    gone.newest = math.max(gone.newest or 0, version)
   end
   redis.call('LSET', key, version - gone.before - 1, 0)
   while redis.call('LRANGE', key, 0, 0)[1] == '0' do
     redis.call('LPOP', key)
     gone.before = gone.before + 1
   end
-  if 0 < gone.before or 0 < gone.newest then
+  if 0 < gone.before or gone.newest then
     set_gone(stream, gone)
   end
 end
