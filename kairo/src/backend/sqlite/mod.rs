@@ -95,7 +95,9 @@ impl SqliteStore {
     async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
         let shared = &self.shared;
         let room = shared.slot.room().await?;
-        match shared.slot.enter(unit, room, shared.blocking.may_be_in_place())? {
+        // A subscription goes on while its progress is written, so its thread is not spared.
+        let alone = unit.progress.is_empty() && shared.blocking.may_be_in_place();
+        match shared.slot.enter(unit, room, alone)? {
             Entry::Alone(mut turn, unit) => {
                 let job = {
                     let shared = Arc::clone(shared);

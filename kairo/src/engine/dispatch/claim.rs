@@ -91,6 +91,7 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         recording: None,
         recorded,
         scanned_since: None,
+        ahead: None,
         fetching: None,
         rows: VecDeque::new(),
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    ahead::{Ahead, Next, PAGE},
     job::{Job, Origin},
-    runner::{Returned, Runner},
+    runner::{DueRows, Runner},
     waiters::{Outcome, Subject},
 };
 use crate::{
@@ -15,9 +16,6 @@ use crate::{
     event::record::Recorded,
     store::Position,
 };
-
-/// How many events are read from the store at once.
-const PAGE: usize = 512;
 
 /// How many payload bytes may wait in a subscription before it reads on.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -36,16 +34,43 @@ impl Runner {
         }
         while 0 < self.room() {
             let from = self.ledger.read_to();
-            match self.engine.tail.read(from, self.room()) {
-                Some((events, end)) => {
-                    self.take_page(events, end);
-                    if end == from {
-                        return;
-                    }
+            if let Some(ahead) = &mut self.ahead {
+                match ahead.next() {
+                    Next::Event(event) => self.enter(event),
+                    Next::End(end) => self.scanned(end),
+                    Next::Later => return,
                 }
-                None => return self.fetch_page(from),
+            } else if let Some((events, end)) = self.engine.tail.read(from, self.room()) {
+                events.into_iter().for_each(|event| self.enter(event));
+                self.scanned(end);
+                if end == from {
+                    return;
+                }
+            } else {
+                let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
+                self.ahead = Some(Ahead::begin(engine, spec, from));
             }
         }
+    }
+
+    /// Whether nothing can be taken in before a page comes.
+    pub(super) fn awaits_page(&self) -> bool {
+        self.ahead.as_ref().is_some_and(Ahead::is_waiting)
+    }
+
+    /// Takes note of whether there is another page.
+    pub(super) fn read_on(&mut self, more: Option<Result<bool>>) -> Result {
+        match more {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) => self.ahead = None,
+            // The bus is stopping.
+            Some(Err(_)) => {
+                self.ahead = None;
+                self.stopping = true;
+            }
+            None => return Err(Error::Misuse("a read of the log has panicked")),
+        }
+        Ok(())
     }
 
     /// How many more events may be read: a full ledger or a full parking stops only this reader.
@@ -54,14 +79,15 @@ impl Runner {
         if is_full { 0 } else { self.ledger.room().min(PAGE) }
     }
 
-    fn take_page(&mut self, events: Vec<Arc<Recorded>>, end: Position) {
-        for event in events {
-            if self.spec.interest.wants(event.event.name.as_str())
-                && self.ledger.enter(event.position)
-            {
-                self.offer(event);
-            }
+    fn enter(&mut self, event: Arc<Recorded>) {
+        if self.spec.interest.wants(event.event.name.as_str()) && self.ledger.enter(event.position)
+        {
+            self.offer(event);
         }
+    }
+
+    /// Takes note that nothing else is wanted up to `end`.
+    fn scanned(&mut self, end: Position) {
         self.ledger.scanned(end);
         if self.scanned_since.is_none() && self.recorded < self.ledger.read_to() {
             self.scanned_since = Some(self.engine.clock.now());
@@ -88,19 +114,6 @@ impl Runner {
         self.parking.park(row);
     }
 
-    fn fetch_page(&mut self, from: Position) {
-        let (engine, spec, limit) = (Arc::clone(&self.engine), Arc::clone(&self.spec), self.room());
-        self.fetching = Some(tokio::spawn(async move {
-            let selection = spec.selection();
-            loop {
-                match engine.backend.read_log(from, &selection, limit).await {
-                    Ok(page) => return Ok(Returned::Page(page)),
-                    Err(error) => pause_after(&engine, error).await?,
-                }
-            }
-        }));
-    }
-
     /// Fetches the bodies of parked events whose turn has come; whether there are any.
     fn take_due_rows(&mut self, now: Timestamp) -> bool {
         if !self.rows.is_empty() {
@@ -114,7 +127,7 @@ impl Runner {
         self.fetching = Some(tokio::spawn(async move {
             loop {
                 match engine.backend.read_at(&due).await {
-                    Ok(events) => return Ok(Returned::Rows(due, events)),
+                    Ok(events) => return Ok(DueRows { due, events }),
                     Err(error) => pause_after(&engine, error).await?,
                 }
             }
@@ -122,20 +135,19 @@ impl Runner {
         true
     }
 
-    /// Takes note of what a read has brought.
-    pub(super) fn fetched(&mut self, returned: Option<Result<Returned>>) -> Result {
+    /// Takes note of what a read of parked events has brought.
+    pub(super) fn fetched(&mut self, rows: Option<Result<DueRows>>) -> Result {
         self.fetching = None;
-        match returned {
-            Some(Ok(Returned::Page(page))) => self.take_page(page.events, page.end),
-            Some(Ok(Returned::Rows(due, events))) => self.take_rows(due, events),
+        match rows {
+            Some(Ok(rows)) => self.take_rows(rows),
             // The bus is stopping.
             Some(Err(_)) => self.stopping = true,
-            None => return Err(Error::Misuse("a read of the log has panicked")),
+            None => return Err(Error::Misuse("a read of parked events has panicked")),
         }
         Ok(())
     }
 
-    fn take_rows(&mut self, mut due: Vec<Position>, events: Vec<Arc<Recorded>>) {
+    fn take_rows(&mut self, DueRows { mut due, events }: DueRows) {
         let mut events = events.into_iter().peekable();
         due.sort_unstable();
         for position in due {
@@ -157,7 +169,7 @@ impl Runner {
 }
 
 /// Waits before a read is tried again, however often it fails; only a stop makes the error final.
-async fn pause_after(engine: &Engine, error: Error) -> Result {
+pub(super) async fn pause_after(engine: &Engine, error: Error) -> Result {
     tracing::warn!(%error, "the log cannot be read; it is tried again");
     let mut stop = engine.stopping();
     tokio::select! {

@@ -1,6 +1,8 @@
 //! Recording: one commit for everything that has ended since the last one.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{future, mem, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
 
 use super::runner::{Recording, Runner, UNSETTLED_MAX};
 use crate::{
@@ -67,7 +69,12 @@ impl Runner {
             appends: buffer.appends,
             ..Unit::of_progress(progress)
         };
-        let task = tokio::spawn(commit(Arc::clone(&self.engine), unit));
+        let mut commit = Box::pin(commit(Arc::clone(&self.engine), unit));
+        // It begins now; a task would begin when this one has nothing more to start.
+        let task = match (&mut commit).now_or_never() {
+            Some(result) => tokio::spawn(future::ready(result)),
+            None => tokio::spawn(commit),
+        };
         self.recording = Some(Recording { task, ended: buffer.ended, reports: buffer.reports });
     }
 

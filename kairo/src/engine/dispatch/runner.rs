@@ -14,6 +14,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    ahead::Ahead,
     buffer::Buffer,
     circuit::Circuit,
     deliver::Ended,
@@ -32,7 +33,7 @@ use crate::{
     engine::{Engine, stopped},
     error::Result,
     event::record::Recorded,
-    store::{BoxFuture, Page, Position},
+    store::{BoxFuture, Position},
 };
 
 /// The most events of a subscription that have started and are not durably settled: what a crash
@@ -79,10 +80,10 @@ pub(crate) struct Status {
     pub(crate) read_to: Position,
 }
 
-/// What a task brings back that was sent to the store.
-pub(super) enum Returned {
-    Page(Page),
-    Rows(Vec<Position>, Vec<Arc<Recorded>>),
+/// Parked events whose turn has come, as they were asked for and as the store has them.
+pub(super) struct DueRows {
+    pub(super) due: Vec<Position>,
+    pub(super) events: Vec<Arc<Recorded>>,
 }
 
 pub(super) struct Runner {
@@ -105,8 +106,10 @@ pub(super) struct Runner {
     pub(super) recording: Option<Recording>,
     pub(super) recorded: Position,
     pub(super) scanned_since: Option<Timestamp>,
-    /// A read that is under way: of the log, or of parked events whose turn has come.
-    pub(super) fetching: Option<JoinHandle<Result<Returned>>>,
+    /// What is read of the log, where the tail does not reach back.
+    pub(super) ahead: Option<Ahead>,
+    /// A read of parked events whose turn has come.
+    pub(super) fetching: Option<JoinHandle<Result<DueRows>>>,
     /// Parked events whose turn has come, with their bodies.
     pub(super) rows: VecDeque<Job>,
     /// Counts what is done; made once, because naming it costs more than counting.
@@ -176,9 +179,10 @@ impl Runner {
                 self.settle(ended);
                 self.settle_all_ready();
             }
-            returned = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
-                self.fetched(returned)?;
+            rows = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
+                self.fetched(rows)?;
             }
+            more = read_on(self.ahead.as_mut()), if self.awaits_page() => self.read_on(more)?,
             () = stopped(stop), if !self.stopping => self.stopping = true,
             Ok(()) = tail.changed(), if !self.stopping => {}
             () = self.engine.clock.sleep_until(due.unwrap_or(Timestamp::MAX)), if due.is_some() => {}
@@ -289,6 +293,14 @@ impl Runner {
             full: self.parking.is_full(),
             read_to: self.ledger.read_to(),
         }
+    }
+}
+
+/// Waits for a page of what is only read while there is something to read.
+async fn read_on(ahead: Option<&mut Ahead>) -> Option<Result<bool>> {
+    match ahead {
+        Some(ahead) => ahead.wait().await,
+        None => std::future::pending().await,
     }
 }
 
