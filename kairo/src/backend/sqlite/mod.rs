@@ -124,6 +124,16 @@ impl SqliteStore {
         self.shared.blocking.run(move || shared.readers.read(permit, read)).await
     }
 
+    /// Runs `read` as [`read`](Self::read) does, and lets the caller do something else meanwhile.
+    async fn read_beside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Reader) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.shared.readers.permit().await?;
+        let shared = Arc::clone(&self.shared);
+        Blocking::run_beside(move || shared.readers.read(permit, read)).await
+    }
+
     /// Runs `change` in a transaction of its own, in its turn.
     async fn write<T: Send + 'static>(
         &self,

@@ -1,28 +1,32 @@
-//! Reading ahead: a task reads the log on while the handlers of a subscription run.
+//! Reading ahead: the store reads the log on while the handlers of a subscription run.
 
-use std::{sync::Arc, vec};
+use std::{collections::VecDeque, future, sync::Arc, vec};
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use futures_util::FutureExt;
 
 use super::{intake::pause_after, spec::Spec};
 use crate::{
     engine::Engine,
     error::Result,
     event::record::Recorded,
-    store::{Page, Position},
+    store::{BoxFuture, Page, Position},
 };
 
 /// How many events are read from the store at once.
 pub(super) const PAGE: usize = 512;
 
-/// How many pages wait, beside the one that is being taken in and the one that is being read.
-const PAGES_WAITING_MAX: usize = 1;
+/// How many pages wait, or are being read, beside the one that is being taken in.
+const PAGES_MAX: usize = 2;
 
 /// A stretch of the log on its way from the store to a subscription.
 pub(super) struct Ahead {
-    pages: mpsc::Receiver<Page>,
-    task: JoinHandle<Result>,
+    engine: Arc<Engine>,
+    spec: Arc<Spec>,
     open: Option<Open>,
+    pages: VecDeque<Page>,
+    reading: Option<BoxFuture<'static, Result<Page>>>,
+    /// Where reading goes on.
+    after: Position,
 }
 
 /// What is left of the page that is being taken in.
@@ -35,81 +39,90 @@ struct Open {
 pub(super) enum Next {
     Event(Arc<Recorded>),
     /// Nothing else that is wanted lies before this place.
-    End(Position),
-    /// A page that is not there yet, or the end of the task.
+    Scanned(Position),
+    /// A page that is not there yet.
     Later,
+    /// The tail goes on from here.
+    End,
 }
 
 impl Ahead {
     /// Begins behind `after`, and goes on as far as the tail does not reach back.
     pub(super) fn begin(engine: Arc<Engine>, spec: Arc<Spec>, after: Position) -> Self {
-        let (sender, pages) = mpsc::channel(PAGES_WAITING_MAX);
-        let task = tokio::spawn(read(engine, spec, after, sender));
-        Self { pages, task, open: None }
+        let pages = VecDeque::with_capacity(PAGES_MAX);
+        let mut ahead = Self { engine, spec, open: None, pages, reading: None, after };
+        ahead.read_on();
+        ahead
     }
 
     /// Takes what comes next, if it is there.
     pub(super) fn next(&mut self) -> Next {
         if self.open.is_none()
-            && let Ok(page) = self.pages.try_recv()
+            && let Some(page) = self.pages.pop_front()
         {
-            self.open(page);
+            self.open = Some(Open { events: page.events.into_iter(), end: page.end });
+            self.read_on();
         }
-        let Some(open) = &mut self.open else { return Next::Later };
-        match open.events.next() {
-            Some(event) => Next::Event(event),
-            None => {
-                let end = open.end;
-                self.open = None;
-                Next::End(end)
-            }
+        match &mut self.open {
+            Some(open) => match open.events.next() {
+                Some(event) => Next::Event(event),
+                None => {
+                    let end = open.end;
+                    self.open = None;
+                    Next::Scanned(end)
+                }
+            },
+            None if self.reading.is_some() => Next::Later,
+            None => Next::End,
         }
     }
 
-    /// Whether a page must come before anything can be taken.
-    pub(super) const fn is_waiting(&self) -> bool {
-        self.open.is_none()
+    /// Whether a page is being read. Then somebody must [wait](Self::wait) for it, also while
+    /// nothing is taken in: the read may hold what others wait for.
+    pub(super) const fn is_reading(&self) -> bool {
+        self.reading.is_some()
     }
 
-    /// Waits for a page; false when there are no more, `None` after a panic. Dropping the future
-    /// loses nothing.
+    /// Waits for the page that is being read. Dropping the future loses nothing.
     ///
     /// # Errors
     /// That of a read which the end of the bus has made final.
-    pub(super) async fn wait(&mut self) -> Option<Result<bool>> {
-        if let Some(page) = self.pages.recv().await {
-            self.open(page);
-            return Some(Ok(true));
-        }
-        let end = (&mut self.task).await.ok()?;
-        Some(end.map(|()| false))
+    pub(super) async fn wait(&mut self) -> Result {
+        let Some(reading) = &mut self.reading else { return future::pending().await };
+        let page = reading.await;
+        self.reading = None;
+        let page = page?;
+        self.after = page.end;
+        self.pages.push_back(page);
+        self.read_on();
+        Ok(())
     }
 
-    fn open(&mut self, page: Page) {
-        self.open = Some(Open { events: page.events.into_iter(), end: page.end });
+    /// Begins to read a page if there is room for it, unless the tail has it.
+    fn read_on(&mut self) {
+        let has_room = self.reading.is_none() && self.pages.len() < PAGES_MAX;
+        if has_room && self.engine.tail.read(self.after, 0).is_none() {
+            let page = page(Arc::clone(&self.engine), Arc::clone(&self.spec), self.after);
+            self.reading = Some(begun(Box::pin(page)));
+        }
     }
 }
 
-async fn read(
-    engine: Arc<Engine>,
-    spec: Arc<Spec>,
-    mut after: Position,
-    pages: mpsc::Sender<Page>,
-) -> Result {
+/// Sends a future on its way before anybody waits for it.
+pub(super) fn begun<T: Send + 'static>(mut work: BoxFuture<'static, T>) -> BoxFuture<'static, T> {
+    match (&mut work).now_or_never() {
+        Some(done) => Box::pin(future::ready(done)),
+        None => work,
+    }
+}
+
+/// Reads a page, however often that fails.
+async fn page(engine: Arc<Engine>, spec: Arc<Spec>, after: Position) -> Result<Page> {
     let selection = spec.selection();
-    while engine.tail.read(after, 0).is_none() {
-        let page = match engine.backend.read_log(after, &selection, PAGE).await {
-            Ok(page) => page,
-            Err(error) => {
-                pause_after(&engine, error).await?;
-                continue;
-            }
-        };
-        after = page.end;
-        // A subscription that has stopped takes nothing more.
-        if pages.send(page).await.is_err() {
-            break;
+    loop {
+        match engine.backend.read_log(after, &selection, PAGE).await {
+            Ok(page) => return Ok(page),
+            Err(error) => pause_after(&engine, error).await?,
         }
     }
-    Ok(())
 }

@@ -37,8 +37,9 @@ impl Runner {
             if let Some(ahead) = &mut self.ahead {
                 match ahead.next() {
                     Next::Event(event) => self.enter(event),
-                    Next::End(end) => self.scanned(end),
+                    Next::Scanned(end) => self.scanned(end),
                     Next::Later => return,
+                    Next::End => self.ahead = None,
                 }
             } else if let Some((events, end)) = self.engine.tail.read(from, self.room()) {
                 events.into_iter().for_each(|event| self.enter(event));
@@ -53,24 +54,9 @@ impl Runner {
         }
     }
 
-    /// Whether nothing can be taken in before a page comes.
+    /// Whether a page is being read.
     pub(super) fn awaits_page(&self) -> bool {
-        self.ahead.as_ref().is_some_and(Ahead::is_waiting)
-    }
-
-    /// Takes note of whether there is another page.
-    pub(super) fn read_on(&mut self, more: Option<Result<bool>>) -> Result {
-        match more {
-            Some(Ok(true)) => {}
-            Some(Ok(false)) => self.ahead = None,
-            // The bus is stopping.
-            Some(Err(_)) => {
-                self.ahead = None;
-                self.stopping = true;
-            }
-            None => return Err(Error::Misuse("a read of the log has panicked")),
-        }
-        Ok(())
+        self.ahead.as_ref().is_some_and(Ahead::is_reading)
     }
 
     /// How many more events may be read: a full ledger or a full parking stops only this reader.

@@ -1,10 +1,11 @@
 //! Recording: one commit for everything that has ended since the last one.
 
-use std::{future, mem, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
-
-use super::runner::{Recording, Runner, UNSETTLED_MAX};
+use super::{
+    ahead::begun,
+    runner::{Recording, Runner, UNSETTLED_MAX},
+};
 use crate::{
     clock::Timestamp,
     delivery::{LetterChange, Progress},
@@ -69,20 +70,14 @@ impl Runner {
             appends: buffer.appends,
             ..Unit::of_progress(progress)
         };
-        let mut commit = Box::pin(commit(Arc::clone(&self.engine), unit));
-        // It begins now; a task would begin when this one has nothing more to start.
-        let task = match (&mut commit).now_or_never() {
-            Some(result) => tokio::spawn(future::ready(result)),
-            None => tokio::spawn(commit),
-        };
-        self.recording = Some(Recording { task, ended: buffer.ended, reports: buffer.reports });
+        let commit = begun(Box::pin(commit(Arc::clone(&self.engine), unit)));
+        self.recording = Some(Recording { commit, ended: buffer.ended, reports: buffer.reports });
     }
 
     /// Takes note of a commit's end and tells those who waited for it.
-    pub(super) fn recorded(&mut self, result: Option<Result>) -> Result {
+    pub(super) fn recorded(&mut self, result: Result) -> Result {
         let Some(recording) = self.recording.take() else { return Ok(()) };
-        // A commit that brought no result was ended with the process's run time.
-        result.unwrap_or(Err(Error::Closed))?;
+        result?;
         self.unsettled -= recording.ended;
         for (subject, outcome) in recording.reports {
             self.waiters.recorded(subject, outcome);

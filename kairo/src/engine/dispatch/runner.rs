@@ -38,7 +38,7 @@ use crate::{
 
 /// The most events of a subscription that have started and are not durably settled: what a crash
 /// may repeat, and what runs alone after it.
-pub(super) const UNSETTLED_MAX: usize = 256;
+pub(super) const UNSETTLED_MAX: usize = 1_024;
 
 /// How long a finished event waits for others before it is written down.
 pub(super) const RECORD_DELAY: Duration = Duration::from_millis(10);
@@ -119,7 +119,7 @@ pub(super) struct Runner {
 }
 
 pub(super) struct Recording {
-    pub(super) task: JoinHandle<Result>,
+    pub(super) commit: BoxFuture<'static, Result>,
     pub(super) ended: usize,
     pub(super) reports: Vec<(Subject, Outcome)>,
 }
@@ -139,15 +139,18 @@ impl Runner {
             self.take_in(now);
             let ended_at_once = self.start(now);
             self.record_if_due(now);
-            if ended_at_once {
-                // There may be room for more, at the latest until too much is unsettled.
-                continue;
-            }
-            if self.is_finished() {
+            let noted = if ended_at_once {
+                // There may be room for more; but other tasks want this thread too.
+                tokio::task::yield_now().await;
+                let noted = self.wait(None, &mut commands, &mut tail, &mut stop).now_or_never();
+                noted.unwrap_or(Ok(()))
+            } else if self.is_finished() {
                 break;
-            }
-            let due = self.next_due(now);
-            if let Err(error) = self.wait(due, &mut commands, &mut tail, &mut stop).await {
+            } else {
+                let due = self.next_due(now);
+                self.wait(due, &mut commands, &mut tail, &mut stop).await
+            };
+            if let Err(error) = noted {
                 tracing::error!(subscription = %self.spec.name, %error, "the subscription stops");
                 return;
             }
@@ -173,8 +176,9 @@ impl Runner {
         tokio::select! {
             biased;
             Some(command) = commands.recv() => self.obey(command),
-            recorded = finished(self.recording.as_mut().map(|recording| &mut recording.task)),
-                if self.recording.is_some() => self.recorded(recorded)?,
+            result = committed(self.recording.as_mut()), if self.recording.is_some() => {
+                self.recorded(result)?;
+            }
             Some(ended) = self.running.next(), if !self.running.is_empty() => {
                 self.settle(ended);
                 self.settle_all_ready();
@@ -182,7 +186,10 @@ impl Runner {
             rows = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
                 self.fetched(rows)?;
             }
-            more = read_on(self.ahead.as_mut()), if self.awaits_page() => self.read_on(more)?,
+            // It fails only when the bus is stopping.
+            page = arrival(self.ahead.as_mut()), if self.awaits_page() => {
+                self.stopping |= page.is_err();
+            }
             () = stopped(stop), if !self.stopping => self.stopping = true,
             Ok(()) = tail.changed(), if !self.stopping => {}
             () = self.engine.clock.sleep_until(due.unwrap_or(Timestamp::MAX)), if due.is_some() => {}
@@ -296,10 +303,18 @@ impl Runner {
     }
 }
 
-/// Waits for a page of what is only read while there is something to read.
-async fn read_on(ahead: Option<&mut Ahead>) -> Option<Result<bool>> {
+/// The arrival of a page, where one is being read.
+async fn arrival(ahead: Option<&mut Ahead>) -> Result {
     match ahead {
         Some(ahead) => ahead.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of a commit, where one is under way.
+async fn committed(recording: Option<&mut Recording>) -> Result {
+    match recording {
+        Some(recording) => (&mut recording.commit).await,
         None => std::future::pending().await,
     }
 }
