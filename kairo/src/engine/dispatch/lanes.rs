@@ -5,11 +5,11 @@
 //! oldest starts first: so nobody overtakes for long, and what has finished has few gaps.
 
 use std::collections::{
-    BTreeMap, HashMap, VecDeque,
+    BTreeMap, VecDeque,
     hash_map::Entry::{Occupied, Vacant},
 };
 
-use foldhash::quality::RandomState;
+use foldhash::HashMap;
 
 use super::job::Job;
 use crate::{event::name::StreamName, store::Position};
@@ -23,7 +23,7 @@ pub(super) struct Lanes {
     /// Those that have waited for an earlier one of their key.
     released: BTreeMap<Position, Job>,
     /// At most as many keys as a subscription reads ahead of its oldest event.
-    behind: HashMap<StreamName, VecDeque<Job>, RandomState>,
+    behind: HashMap<StreamName, VecDeque<Job>>,
     /// The payloads of all that waits.
     bytes: usize,
 }
