@@ -64,14 +64,14 @@ impl Ahead {
             self.read_on();
         }
         match &mut self.open {
-            Some(open) => match open.events.next() {
-                Some(event) => Next::Event(event),
-                None => {
-                    let end = open.end;
-                    self.open = None;
-                    Next::Scanned(end)
+            Some(open) => {
+                if let Some(event) = open.events.next() {
+                    return Next::Event(event);
                 }
-            },
+                let end = open.end;
+                self.open = None;
+                Next::Scanned(end)
+            }
             None if self.reading.is_some() => Next::Later,
             None => Next::End,
         }

@@ -42,7 +42,9 @@ impl Runner {
                     Next::End => self.ahead = None,
                 }
             } else if let Some((events, end)) = self.engine.tail.read(from, self.room()) {
-                events.into_iter().for_each(|event| self.enter(event));
+                for event in events {
+                    self.enter(event);
+                }
                 self.scanned(end);
                 if end == from {
                     return;
