@@ -186,10 +186,9 @@ impl Builder {
             tail,
             released: Releases::default(),
             alone: Semaphore::new(1),
-            started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
         });
-        let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
+        let ready = claim(&engine, specs).await?;
         let planned = Arc::new(Notify::new());
         let tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
@@ -201,13 +200,14 @@ impl Builder {
             planned,
             defaults: self.defaults,
             wiring: registry.report(),
-            subscriptions: RwLock::new(subscriptions),
+            subscriptions: RwLock::new(Arc::new([])),
             subscribing: tokio::sync::Mutex::new(()),
             ephemerals: RwLock::new(Arc::new(ephemerals)),
             tasks: Mutex::new(tasks),
         });
         publisher.connect(&shared);
-        shared.engine.started.send_replace(true);
+        // Only now, because handlers publish.
+        shared.run(ready);
         Ok(Kairo { shared })
     }
 

@@ -196,10 +196,14 @@ fn insert_new(
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
-    let select = "SELECT name, generation, low_water, \
-         (SELECT count(*) FROM kairo_parked AS p WHERE p.subscription = s.name), \
-         (SELECT count(*) FROM kairo_dead_letter AS l WHERE l.subscription = s.name) \
-         FROM kairo_subscription AS s ORDER BY name";
+    // Counting for each subscription by itself would be much of a start.
+    let select = "SELECT name, generation, low_water, coalesce(p.count, 0), coalesce(l.count, 0) \
+         FROM kairo_subscription \
+         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_parked \
+             GROUP BY subscription) AS p ON p.subscription = name \
+         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_dead_letter \
+             GROUP BY subscription) AS l ON l.subscription = name \
+         ORDER BY name";
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map([], |row| {
         Ok(SubscriptionRow {

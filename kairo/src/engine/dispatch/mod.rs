@@ -22,7 +22,7 @@ mod waiters;
 
 pub use self::waiters::Outcome;
 pub(crate) use self::{
-    claim::{Running, claim},
+    claim::{Ready, Running, claim},
     deliver::{RunMiss, caught, run_on},
     releases::Releases,
     runner::{Command, Status},
