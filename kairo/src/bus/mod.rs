@@ -39,7 +39,7 @@ pub use self::{
 use crate::{
     engine::{
         Engine,
-        dispatch::{Running, spec::Defaults},
+        dispatch::{Ready, Running, spec::Defaults},
         registry::Wiring,
     },
     error::{Error, Result},
@@ -202,10 +202,11 @@ impl Shared {
         self.subscriptions().iter().find(|running| &*running.spec.name == name).cloned()
     }
 
-    fn add(&self, running: Running) -> Arc<Running> {
-        let running = Arc::new(running);
+    /// Lets subscriptions run. Nobody sees the list before they are in it.
+    fn run(&self, ready: Vec<Ready>) -> Vec<Arc<Running>> {
         let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        *list = list.iter().cloned().chain([Arc::clone(&running)]).collect();
+        let running: Vec<_> = ready.into_iter().map(|ready| Arc::new(ready.run())).collect();
+        *list = list.iter().chain(&running).cloned().collect();
         running
     }
 

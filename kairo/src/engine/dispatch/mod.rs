@@ -23,7 +23,7 @@ mod waiters;
 
 pub use self::waiters::Outcome;
 pub(crate) use self::{
-    claim::{Running, claim},
+    claim::{Ready, Running, claim},
     deliver::{RunMiss, caught, deliver_again, run_on},
     releases::Releases,
     runner::{Command, Status},

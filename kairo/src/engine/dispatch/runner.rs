@@ -130,13 +130,9 @@ pub(super) struct Recording {
 
 impl Runner {
     /// Runs until the bus stops or the claim is lost; then gives the claim back.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self: Box<Self>, mut commands: mpsc::Receiver<Command>) {
         let mut tail = self.engine.tail.watch();
         let mut stop = self.engine.stopping();
-        // A closed channel means that the bus never started.
-        if self.engine.started.subscribe().wait_for(|started| *started).await.is_err() {
-            return;
-        }
         loop {
             tail.mark_unchanged();
             let now = self.engine.clock.now();
