@@ -5,6 +5,7 @@
 mod bounds;
 mod closures;
 mod delayed;
+mod deleted;
 mod ephemeral;
 mod faults;
 mod handlers;

@@ -1,6 +1,7 @@
 //! Dispatch: claim → read → start → deliver → settle → record, for each subscription by itself.
 
 mod buffer;
+mod burial;
 mod circuit;
 mod claim;
 mod deliver;
@@ -10,6 +11,7 @@ mod lanes;
 mod ledger;
 mod parking;
 mod record;
+mod refused;
 mod replays;
 mod runner;
 pub(crate) mod scope;

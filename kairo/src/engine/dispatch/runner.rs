@@ -21,6 +21,7 @@ use super::{
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
+    refused::Refused,
     replays::Replays,
     spec::Spec,
     suspects::Suspects,
@@ -116,7 +117,7 @@ pub(super) struct Runner {
 }
 
 pub(super) struct Recording {
-    pub(super) task: JoinHandle<Result>,
+    pub(super) task: JoinHandle<Result<Vec<Refused>>>,
     pub(super) ended: usize,
     pub(super) reports: Vec<(Subject, Outcome)>,
 }
