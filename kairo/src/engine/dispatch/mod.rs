@@ -13,6 +13,7 @@ mod parking;
 mod record;
 mod refused;
 mod replays;
+mod releases;
 mod runner;
 pub(crate) mod scope;
 mod settle;
@@ -24,7 +25,8 @@ mod waiters;
 pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
-    deliver::{RunMiss, poll_once, run_on},
+    deliver::{RunMiss, caught, deliver_again, run_on},
+    releases::Releases,
     runner::{Command, Status},
     waiters::{Subject, Waiter},
 };

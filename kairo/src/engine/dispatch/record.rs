@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::{LetterChange, Progress},
-    engine::Engine,
+    engine::{Engine, trouble::Trouble},
     error::{Error, Result},
     store::Unit,
 };
@@ -75,7 +75,8 @@ impl Runner {
             ..Unit::of_progress(progress)
         };
         let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
-        let task = tokio::spawn(commit(engine, spec, unit, buffer.causes));
+        let commit = commit(engine, spec, self.writing.clone(), unit, buffer.causes);
+        let task = tokio::spawn(commit);
         self.recording = Some(Recording { task, ended: buffer.ended, reports: buffer.reports });
     }
 
@@ -107,13 +108,17 @@ impl Runner {
 async fn commit(
     engine: Arc<Engine>,
     spec: Arc<Spec>,
+    trouble: Trouble,
     mut unit: Unit,
     mut causes: Vec<Job>,
 ) -> Result<Vec<Refused>> {
     let (mut pause, mut tries, mut dead) = (PAUSE_FIRST, 0, Vec::new());
     loop {
         let error = match engine.backend.commit(unit.clone()).await {
-            Ok(_) => return Ok(dead),
+            Ok(_) => {
+                trouble.end();
+                return Ok(dead);
+            }
             Err(Error::Tombstone { stream }) => {
                 dead.extend(leave_out(&engine, &spec, &mut unit, &mut causes, &stream));
                 continue;
@@ -130,6 +135,7 @@ async fn commit(
             Err(error) => error,
         };
         tries += 1;
+        trouble.note(&error);
         if *engine.stop.borrow() && TRIES_WHEN_STOPPING < tries {
             return Err(error);
         }
