@@ -5,6 +5,7 @@
 mod bounds;
 mod closures;
 mod delayed;
+mod deleted;
 mod enums;
 mod ephemeral;
 mod event_store;

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod buffer;
+mod burial;
 mod circuit;
 mod claim;
 mod deliver;
@@ -11,6 +12,7 @@ mod lanes;
 mod ledger;
 mod parking;
 mod record;
+mod refused;
 mod replays;
 mod releases;
 mod runner;

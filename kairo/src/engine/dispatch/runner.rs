@@ -22,6 +22,7 @@ use super::{
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
+    refused::Refused,
     replays::Replays,
     spec::Spec,
     suspects::Suspects,
@@ -123,7 +124,7 @@ pub(super) struct Runner {
 }
 
 pub(super) struct Recording {
-    pub(super) commit: BoxFuture<'static, Result>,
+    pub(super) commit: BoxFuture<'static, Result<Vec<Refused>>>,
     pub(super) ended: usize,
     pub(super) reports: Vec<(Subject, Outcome)>,
 }
@@ -313,7 +314,7 @@ async fn arrival(ahead: Option<&mut Ahead>) -> Result {
 }
 
 /// The end of a commit, where one is under way.
-async fn committed(recording: Option<&mut Recording>) -> Result {
+async fn committed(recording: Option<&mut Recording>) -> Result<Vec<Refused>> {
     match recording {
         Some(recording) => (&mut recording.commit).await,
         None => std::future::pending().await,
