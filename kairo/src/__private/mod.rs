@@ -1,5 +1,6 @@
 //! All that expansions may name. Nothing here is public in the sense of semantic versioning.
 
+pub mod aggregates;
 pub mod checks;
 mod text;
 
@@ -14,17 +15,22 @@ pub use std::{
     vec::Vec,
 };
 
+pub use self::aggregates::{check_applied_once, check_in_log, check_member, check_members};
 pub use self::checks::{
     check_dead_letter, check_durable, check_ephemeral, check_event_name, check_pattern,
     check_temper, check_unique, check_upcast,
 };
 pub use crate::{
+    aggregate::{
+        Aggregate, Blank, Folded, Snapshots, Snapshotted, applied, enveloped, fingerprint,
+    },
     error::{DecodeError, Error},
     event::{
         Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
         envelope::{AnyEvent, Envelope},
         event_entry, fits,
         key::{Key, stream_of},
+        record::Recorded,
     },
     handler::{
         Class, Classify, Failure, FromContext, Need, State,
