@@ -78,14 +78,14 @@ fn checks(model: &Model) -> TokenStream {
 /// The declared enum has what is applied, and nothing else.
 fn members(model: &Model, name: &str, event: &Path, names: &[TokenStream]) -> TokenStream {
     let set = show(event);
-    let known = quote_spanned!(span(event)=> <#event as __k::EventSet>::NAMES);
-    let types = quote_spanned!(span(event)=> <#event as __k::EventSet>::TYPES);
+    let known = quote_spanned!(span(event)=> <#event as __k::Members>::NAMES);
+    let types = quote_spanned!(span(event)=> <#event as __k::Members>::TYPES);
     let all = quote_spanned! {span(event)=>
         __k::check_members(#name, #set, #known, #types, &[#(#names),*])
     };
     let each = model.applied.iter().zip(names).map(|(Applied { ty, .. }, name)| {
         let shown = show(ty);
-        let open = quote_spanned!(span(event)=> <#event as __k::EventSet>::OPEN);
+        let open = quote_spanned!(span(event)=> <#event as __k::Members>::OPEN);
         let check = quote_spanned! {span(ty)=>
             __k::check_member(#shown, #name, #set, #known, #open)
         };

@@ -1,6 +1,6 @@
 //! The rules of an `#[apply]` method.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::Ident;
 use syn::{
     FnArg, GenericParam, PatType, ReceiverKind, ReturnType, Safety, Signature, Type, ext::IdentExt,
 };
@@ -9,7 +9,7 @@ use super::parse::Method;
 use crate::{
     mistakes::Mistakes,
     names,
-    tokens::{Borrowed, last_segment, peel, show, span, type_argument},
+    tokens::{Borrowed, last_segment, peel, show, type_argument},
 };
 
 /// A method without mistakes.
@@ -55,6 +55,9 @@ pub(crate) fn check(
                  rebuilt from events alone: remove this"
             ),
         );
+    }
+    if method.broken {
+        return None;
     }
     if method.init {
         check_init(mistakes, aggregate, self_type, signature);
@@ -114,9 +117,9 @@ fn check_signature(mistakes: &mut Mistakes, method: &Method) {
             mistakes.on(params, message);
         }
     }
-    if let Some(place) = method.condition {
-        mistakes.at(
-            place,
+    if let Some(condition) = &method.condition {
+        mistakes.on(
+            condition,
             format!(
                 "`#[apply]` method `{name}` cannot depend on the build, because its events are in \
                  the log whatever is built: remove `#[cfg(..)]`"
@@ -184,19 +187,15 @@ fn check_init(mistakes: &mut Mistakes, aggregate: &Ident, self_type: &Type, sign
             ),
         );
     }
-    let wrong = |mistakes: &mut Mistakes, span: Span| {
-        let message = format!(
-            "`#[apply(init)]` method `{name}` makes the first state of `{aggregate}`: write \
-             `-> Self`"
-        );
-        mistakes.at(span, message);
-    };
+    let wrong = format!(
+        "`#[apply(init)]` method `{name}` makes the first state of `{aggregate}`: write `-> Self`"
+    );
     match &signature.output {
-        ReturnType::Default => wrong(mistakes, name.span()),
+        ReturnType::Default => mistakes.at(name.span(), wrong),
         ReturnType::Type(_, ty) => {
             let shown = show(ty);
             if shown != "Self" && shown != show(self_type) {
-                wrong(mistakes, span(ty));
+                mistakes.on(ty, wrong);
             }
         }
     }
@@ -238,8 +237,8 @@ fn check_change(mistakes: &mut Mistakes, aggregate: &Ident, signature: &Signatur
     match &signature.output {
         ReturnType::Type(_, ty) if !matches!(&**ty, Type::Tuple(it) if it.elems.is_empty()) => {
             let shown = show(ty);
-            mistakes.at(
-                span(ty),
+            mistakes.on(
+                ty,
                 format!(
                     "`#[apply]` method `{name}` must return nothing, because the event has happened \
                      and cannot be refused: remove `-> {shown}`"

@@ -118,7 +118,12 @@ fn check_name(mistakes: &mut Mistakes, args: &Args, ident: &Ident) -> LitStr {
             format!("\"{text}\" is a pattern, but an aggregate has one name: write \"{guess}\"");
         mistakes.at(name.span(), message);
     } else if let Err(message) = names::check_declared(&text) {
-        mistakes.at(name.span(), message.replace("event name", "aggregate name"));
+        let wrong = message.split("; did you mean").next().unwrap_or(&message);
+        let wrong = wrong.replace("event name", "aggregate name");
+        let fix = names::kebab(&text);
+        let right = fix != text && names::check_declared(&fix).is_ok();
+        let hint = if right { format!("; did you mean \"{fix}\"?") } else { String::new() };
+        mistakes.at(name.span(), format!("{wrong}{hint}"));
     }
     name.clone()
 }

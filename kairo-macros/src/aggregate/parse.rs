@@ -1,7 +1,7 @@
 //! Reads `#[aggregate]`, its block, and the `#[apply]` methods in it.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, ImplItem, ItemFn, ItemImpl, Meta, Signature, spanned::Spanned};
+use syn::{Attribute, ImplItem, ItemFn, ItemImpl, Meta, Signature};
 
 use crate::{args::Args, mistakes::Mistakes};
 
@@ -20,8 +20,10 @@ pub(crate) struct Method {
     pub(crate) signature: Signature,
     /// Whether it makes the state: `#[apply(init)]`.
     pub(crate) init: bool,
-    /// Where `#[cfg(..)]` stands, if it does.
-    pub(crate) condition: Option<Span>,
+    /// Whether its attribute has mistakes already, so that what it means is not known.
+    pub(crate) broken: bool,
+    /// Its `#[cfg(..)]`, if it has one.
+    pub(crate) condition: Option<Attribute>,
 }
 
 /// Reads the attribute and the block.
@@ -85,14 +87,16 @@ fn read(
         Meta::List(list) => list.tokens.clone(),
         _ => TokenStream::new(),
     };
+    let before = mistakes.count();
     let args = Args::parse(mistakes, "`#[apply]`", &["init"], tokens);
     if let Some(lead) = &args.lead {
         mistakes.on(lead, "`#[apply]` takes no text: the event is that of the argument; remove it");
     }
     let init = args.flag(mistakes, "init");
+    let broken = before < mistakes.count();
     let is_condition = |attribute: &&Attribute| attribute.path().is_ident("cfg");
-    let condition = others.iter().find(is_condition).map(Spanned::span);
-    Some(Method { signature: signature.clone(), init, condition })
+    let condition = others.iter().find(is_condition).cloned();
+    Some(Method { signature: signature.clone(), init, broken, condition })
 }
 
 fn misused(mistakes: &mut Mistakes, found: &[Attribute]) {

@@ -22,7 +22,7 @@ pub use self::checks::{
 };
 pub use crate::{
     aggregate::{
-        Aggregate, Blank, Folded, Snapshots, Snapshotted, applied, enveloped, fingerprint,
+        Aggregate, Blank, Folded, Members, Snapshots, Snapshotted, applied, enveloped, fingerprint,
     },
     error::{DecodeError, Error},
     event::{

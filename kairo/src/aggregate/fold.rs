@@ -10,6 +10,7 @@ use crate::{
     delivery::Backend,
     error::{DecodeError, Error, Result},
     event::{
+        EventSet,
         envelope::{AnyEvent, Envelope},
         name::StreamName,
         record::Recorded,
@@ -47,6 +48,28 @@ impl<T: Default> Blank for T {
     fn blank() -> Self {
         Self::default()
     }
+}
+
+/// The enum that `event = ..` names.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a typed event enum, so an aggregate cannot be checked against it",
+    label = "expected an `#[events]` enum",
+    note = "name an enum with `#[kairo::events]` on it, or remove `event`: then the enum is generated"
+)]
+pub trait Members {
+    /// The names of its members.
+    const NAMES: &'static [&'static str];
+    /// Their types, as they are written.
+    const TYPES: &'static [&'static str];
+    /// Whether it can also hold events of other names.
+    const OPEN: bool;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: EventSet> Members for S {
+    const NAMES: &'static [&'static str] = S::NAMES;
+    const TYPES: &'static [&'static str] = S::TYPES;
+    const OPEN: bool = S::OPEN;
 }
 
 /// Applies an event to a state, if there is one.

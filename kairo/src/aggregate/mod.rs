@@ -14,14 +14,14 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 pub use self::{
     change::Changed,
     decision::{Changes, Decision},
-    fold::{Blank, Folded, applied, enveloped},
+    fold::{Blank, Folded, Members, applied, enveloped},
     load::{Loaded, Past},
     snapshot::{Snapshots, Snapshotted, fingerprint},
 };
 use crate::{
     bus::{Bus, Kairo, Publisher},
     error::{DecodeError, Result},
-    event::{EventSet, name::StreamName, record::Recorded},
+    event::{name::StreamName, record::Recorded},
 };
 
 /// A type whose instances are rebuilt from events; `#[aggregate("its-name")]` implements it.
@@ -35,7 +35,8 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     const NAME: &'static str;
 
     /// The typed event enum of what it applies.
-    type Event: EventSet;
+    // Without a bound, because rustc would report a declared type that is no enum twice.
+    type Event;
 
     /// The names of the events that it applies.
     const APPLIED: &'static [&'static str];

@@ -1,0 +1,116 @@
+//! Event sourcing: users who are made of events, the store that is asked for these, and the past.
+//!
+//! Everything goes through the log in `./sourcing.db`.
+
+mod user;
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+use kairo::{Position, clock::Timestamp, prelude::*};
+
+use self::user::{User, UserCreated, UserEvent};
+
+#[tokio::main]
+async fn main() -> kairo::Result<()> {
+    let kairo = Kairo::builder().store("sqlite://sourcing.db").start().await?;
+    let began = kairo::clock::Clock::system().now();
+    a_user_lives(&kairo).await?;
+    the_store_is_asked(&kairo, began).await?;
+    the_state_is_rebuilt(&kairo).await?;
+    the_past_is_looked_at(&kairo).await?;
+    two_decide_at_once(&kairo).await?;
+    a_long_life_is_kept(&kairo).await?;
+    kairo.shutdown().await
+}
+
+/// All that is published is in the store; a change publishes what its decision returns.
+async fn a_user_lives(kairo: &Kairo) -> kairo::Result<()> {
+    println!("A user lives");
+    let created = UserCreated { user_id: 123, name: "Ada".into(), email: "ada@b.org".into() };
+    kairo.publish(created).await?;
+    let user = kairo.aggregate::<User>(123);
+    let renamed = user.change(|user| user.rename("Ada Lovelace")).await?;
+    println!("  renamed to {} at version {}", renamed.name, renamed.version());
+    let again = user.change(|user| user.rename("Ada Lovelace")).await?;
+    println!("  renamed again: {} events", again.published().map_or(0, |it| it.ids().len()));
+    for _ in 0..2 {
+        match user.change(|user| user.suspend("fraud")).await? {
+            Ok(user) => println!("  suspended at version {}", user.version()),
+            Err(refusal) => println!("  not suspended: {refusal}"),
+        }
+    }
+    Ok(())
+}
+
+/// Events of one stream, of one type, of a stretch of time.
+async fn the_store_is_asked(kairo: &Kairo, began: Timestamp) -> kairo::Result<()> {
+    println!("\nThe store is asked");
+    let mut events = pin!(kairo.store().stream("user-123")?);
+    while let Some(event) = events.try_next().await? {
+        println!("  user-123 {} {}", event.version(), event.name());
+    }
+    let log: Vec<AnyEvent> = kairo.store().log(Position::START).try_collect().await?;
+    let suspended = log.iter().filter(|event| event.name() == "user.suspended").count();
+    let recent = log.iter().filter(|event| began <= event.time()).count();
+    println!("  {suspended} user.suspended, {recent} events since the start");
+    Ok(())
+}
+
+/// The aggregate does it, and so does anybody who folds the stream.
+async fn the_state_is_rebuilt(kairo: &Kairo) -> kairo::Result<()> {
+    println!("\nThe state is rebuilt");
+    let user = kairo.aggregate::<User>(123).load().await?;
+    println!("  user {} is {:?} (version {})", user.name, user.status, user.version());
+    let mut events = pin!(kairo.store().stream("user-123")?);
+    let mut by_hand = Vec::new();
+    while let Some(event) = events.try_next().await? {
+        by_hand.push(match UserEvent::decode_set(&event)? {
+            UserEvent::Created(created) => format!("{} came", created.name),
+            UserEvent::Updated(updated) => format!("is {} now", updated.name.unwrap_or_default()),
+            UserEvent::Suspended(suspended) => format!("left for {}", suspended.reason),
+        });
+    }
+    println!("  by hand: {}", by_hand.join(", "));
+    Ok(())
+}
+
+/// As it was at a version, and at a time.
+async fn the_past_is_looked_at(kairo: &Kairo) -> kairo::Result<()> {
+    println!("\nThe past is looked at");
+    let user = kairo.aggregate::<User>(123);
+    let first = user.clone().at_version(1).load().await?;
+    println!("  at version {}: {}, {:?}", first.version(), first.name, first.status);
+    let long_ago = user.at_time(Timestamp::UNIX_EPOCH).find().await?;
+    println!("  in 1970: {}", if long_ago.is_some() { "there" } else { "not there" });
+    Ok(())
+}
+
+/// Whoever comes second decides again, on what the first one has done.
+async fn two_decide_at_once(kairo: &Kairo) -> kairo::Result<()> {
+    println!("\nTwo decide at once");
+    let user = kairo.aggregate::<User>(7);
+    let created = UserCreated { user_id: 7, name: "Bob".into(), email: "bob@b.org".into() };
+    user.create(created).await?;
+    let longer = |user: &User| user.rename(&format!("{}by", user.name));
+    let (one, other) = tokio::join!(user.change(longer), user.change(longer));
+    println!("  versions {:?}", {
+        let mut versions = [one?.version(), other?.version()];
+        versions.sort_unstable();
+        versions
+    });
+    println!("  the name is {}", user.load().await?.name);
+    Ok(())
+}
+
+/// A snapshot is taken now and then, so that nobody reads all of it again.
+async fn a_long_life_is_kept(kairo: &Kairo) -> kairo::Result<()> {
+    println!("\nA long life is kept");
+    let user = kairo.aggregate::<User>(7);
+    for number in 0..248 {
+        user.change(|user| user.rename(&format!("Bob the {number}th"))).await?;
+    }
+    let loaded = user.load().await?;
+    println!("  {} at version {}", loaded.name, loaded.version());
+    Ok(())
+}
