@@ -7,6 +7,7 @@ mod bounds;
 mod changes;
 mod closures;
 mod delayed;
+mod enums;
 mod ephemeral;
 mod faults;
 mod handlers;

@@ -69,8 +69,7 @@ impl User {
 /// Decisions take the state, and return events.
 impl User {
     pub fn rename(&self, name: &str) -> Option<UserUpdated> {
-        let event =
-            UserUpdated { user_id: self.user_id, name: Some(name.to_owned()), email: None };
+        let event = UserUpdated { user_id: self.user_id, name: Some(name.to_owned()), email: None };
         (self.name != name).then_some(event)
     }
 

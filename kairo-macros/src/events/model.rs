@@ -77,8 +77,10 @@ pub(crate) fn generated(library: Path, input: &Input) -> Model {
         let (variant, field) = (variant.ident.clone(), variant.fields.iter().next()?);
         Some(Member { variant, ty: field.ty.clone(), inline: None })
     });
-    let members = members.collect();
-    Model { library, pattern: None, members, other: None, distinct: true, broken: false }
+    let members: Vec<_> = members.collect();
+    // An enum without variants can be matched by nobody; it has mistakes of which others tell.
+    let broken = members.is_empty();
+    Model { library, pattern: None, members, other: None, distinct: true, broken }
 }
 
 fn check_prefix(mistakes: &mut Mistakes, args: &Args) -> Option<LitStr> {

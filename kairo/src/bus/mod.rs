@@ -1,7 +1,7 @@
 //! The bus: what an application holds to publish, to subscribe, and to look after its letters.
 
 mod builder;
-mod publishable;
+pub(crate) mod publishable;
 mod publish;
 mod published;
 mod publisher;
