@@ -58,6 +58,12 @@ pub enum Error {
         /// The version of the stream's last event; 0 when it has none.
         actual: u64,
     },
+    /// The stream was closed for good: it has no events and takes none.
+    #[error("stream `{stream}` has been deleted for good: use another name")]
+    Tombstone {
+        /// The stream.
+        stream: String,
+    },
     /// A payload is larger than the store accepts.
     #[error("the payload of event `{event}` has {bytes} bytes; the limit is {limit}")]
     PayloadTooLarge {
@@ -109,6 +115,9 @@ pub enum Error {
         /// The subscription that was lost.
         subscription: String,
     },
+    /// This process did not renew its lease in time: others may have taken over its work.
+    #[error("the lease of this process ran out: others may have taken over its work")]
+    LeaseLost,
     /// The store is full: nothing was written, and the call can be repeated once there is space.
     #[error("the store `{store}` is full: nothing was written; free some space and try again")]
     Full {

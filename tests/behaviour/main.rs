@@ -9,6 +9,7 @@ mod closures;
 mod delayed;
 mod enums;
 mod ephemeral;
+mod every_call;
 mod faults;
 mod handlers;
 mod health;

@@ -12,6 +12,7 @@ mod dead_letters;
 mod log;
 mod health;
 mod shutdown;
+mod signals;
 
 use std::{
     borrow::Cow,
