@@ -20,4 +20,5 @@ mod order;
 mod publish;
 mod replay;
 mod retry;
+mod snapshots;
 mod stop;

@@ -191,7 +191,8 @@ async fn the_past_is_not_taken_from_what_came_later() {
         let scene = Scene::after(&place, 13).await;
         scene.doctor(|snapshot| snapshot.payload = r#"{"value":1000}"#.into()).await;
         let gauge = scene.kairo.aggregate::<Gauge>(1);
-        let value = async |past: kairo::aggregate::Past<'_, Gauge>| past.load().await.unwrap().value;
+        let value =
+            async |past: kairo::aggregate::Past<'_, Gauge>| past.load().await.unwrap().value;
         assert_eq!(value(gauge.clone().at_version(9)).await, 9);
         assert_eq!(value(gauge.clone().at_version(11)).await, 1001);
         assert_eq!(value(gauge.at_time(Timestamp::MAX)).await, 13);
@@ -227,7 +228,8 @@ fn the_order_of_the_methods_does_not_matter_to_snapshots() {
     assert_eq!(Gauge::APPLIED, TurnedGauge::APPLIED);
     let both = fingerprint(1, &["gauge.moved", "gauge.reset"]);
     assert_eq!(both, fingerprint(1, &["gauge.reset", "gauge.moved"]));
-    for other in [fingerprint(2, &["gauge.moved", "gauge.reset"]), fingerprint(1, &["gauge.moved"])] {
+    for other in [fingerprint(2, &["gauge.moved", "gauge.reset"]), fingerprint(1, &["gauge.moved"])]
+    {
         assert_ne!(both, other);
     }
 }

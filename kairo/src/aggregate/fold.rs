@@ -15,7 +15,7 @@ use crate::{
         name::StreamName,
         record::Recorded,
     },
-    store::PAGE_BYTES_MAX,
+    store::{Direction, PAGE_BYTES_MAX, StreamRange},
 };
 
 /// How many events are read at once; while a page is applied, the next one is read.
@@ -101,10 +101,18 @@ pub(super) enum Until {
 }
 
 impl Until {
+    /// The part of a stream behind a version that can be within reach.
+    const fn range(self, behind: u64) -> StreamRange {
+        let to = match self {
+            Self::Version(version) => version,
+            Self::End | Self::Time(_) => u64::MAX,
+        };
+        StreamRange { from: behind + 1, to, direction: Direction::Forwards }
+    }
+
     fn reaches(self, event: &Recorded) -> bool {
         match self {
-            Self::End => true,
-            Self::Version(version) => event.version <= version,
+            Self::End | Self::Version(_) => true,
             Self::Time(time) => event.event.time <= time,
         }
     }
@@ -133,13 +141,13 @@ impl<A: Aggregate> Fold<A> {
         stream: &StreamName,
         until: Until,
     ) -> Result {
-        let mut page = backend.read_stream(stream, self.version + 1, PAGE).await?;
+        let mut page = backend.read_stream(stream, until.range(self.version), PAGE).await?;
         loop {
             if is_last(&page) {
                 return self.apply_all(&page, until).map(|_| ());
             }
-            let behind = page.last().map_or(self.version, |last| last.version) + 1;
-            let reading = backend.read_stream(stream, behind, PAGE);
+            let last = page.last().map_or(self.version, |last| last.version);
+            let reading = backend.read_stream(stream, until.range(last), PAGE);
             let (next, goes_on) =
                 future::join(reading, async { self.apply_all(&page, until) }).await;
             if !goes_on? {

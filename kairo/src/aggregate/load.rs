@@ -12,6 +12,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, Result},
     event::name::StreamName,
+    store::StreamRange,
 };
 
 /// The state of an instance, and the version of the last event in it. It dereferences to the state.
@@ -91,7 +92,7 @@ impl<'a, A: Aggregate> AggregateRef<'a, A> {
     /// [`Error::Invalid`] for an id that no stream can have, [`Error::Store`] when the store fails.
     pub async fn exists(&self) -> Result<bool> {
         let (bus, stream) = self.open()?;
-        let first = bus.get().engine.backend.read_stream(&stream, 1, 1).await?;
+        let first = bus.get().engine.backend.read_stream(&stream, StreamRange::ALL, 1).await?;
         Ok(!first.is_empty())
     }
 

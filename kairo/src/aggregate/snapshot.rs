@@ -6,7 +6,12 @@ use super::{
     Aggregate,
     fold::{Fold, Until},
 };
-use crate::{bus::Bus, error::Result, event::name::StreamName};
+use crate::{
+    bus::Bus,
+    error::Result,
+    event::name::StreamName,
+    store::{Snapshot, Unit},
+};
 
 /// How the state of an aggregate is kept beside its events.
 #[derive(Debug)]
@@ -64,10 +69,70 @@ pub const fn fingerprint(version: u32, applied: &[&str]) -> u64 {
     sum >> 1
 }
 
-/// interim
-pub(super) async fn begin<A: Aggregate>(_: &Bus<'_>, _: &StreamName, _: Until) -> Result<Fold<A>> {
-    Ok(Fold::blank())
+/// The fold at the newest snapshot that lies within reach and can be read, or before any event.
+pub(super) async fn begin<A: Aggregate>(
+    bus: &Bus<'_>,
+    stream: &StreamName,
+    until: Until,
+) -> Result<Fold<A>> {
+    let (Some(snapshots), Until::End | Until::Version(_)) = (A::snapshots(), until) else {
+        return Ok(Fold::blank());
+    };
+    let kept = bus.get().engine.backend.snapshot(stream, A::NAME).await?;
+    let fold = kept.and_then(|kept| snapshots.read(&kept, until));
+    Ok(fold.unwrap_or_else(Fold::blank))
 }
 
-/// interim
-pub(super) async fn keep<A: Aggregate>(_: &Bus<'_>, _: &StreamName, _: &Fold<A>) {}
+/// Keeps the state if enough has been folded since the last snapshot.
+///
+/// Without it nothing is wrong, only slower; so a store that fails at it is not the caller's trouble.
+pub(super) async fn keep<A: Aggregate>(bus: &Bus<'_>, stream: &StreamName, fold: &Fold<A>) {
+    let Some(snapshot) = A::snapshots().and_then(|it| it.due(bus, stream, fold)) else { return };
+    let unit = Unit { snapshots: vec![snapshot], ..Unit::default() };
+    if let Err(error) = bus.get().engine.backend.commit(unit).await {
+        tracing::warn!(%stream, %error, "a snapshot could not be kept");
+    }
+}
+
+impl<A: Aggregate> Snapshots<A> {
+    fn read(&self, kept: &Snapshot, until: Until) -> Option<Fold<A>> {
+        let within = match until {
+            Until::Version(version) => kept.version <= version,
+            Until::End | Until::Time(_) => true,
+        };
+        if kept.schema != self.schema || !within {
+            return None;
+        }
+        match (self.decode)(&kept.payload) {
+            Ok(state) => {
+                Some(Fold { state: Some(state), version: kept.version, kept: kept.version })
+            }
+            Err(error) => {
+                let stream = &kept.stream;
+                tracing::warn!(%stream, %error, "a snapshot cannot be read: the stream is");
+                None
+            }
+        }
+    }
+
+    fn due(&self, bus: &Bus<'_>, stream: &StreamName, fold: &Fold<A>) -> Option<Snapshot> {
+        let state = fold.state.as_ref()?;
+        if fold.version - fold.kept < self.every {
+            return None;
+        }
+        match (self.encode)(state) {
+            Ok(payload) => Some(Snapshot {
+                stream: stream.clone(),
+                name: A::NAME.to_owned(),
+                version: fold.version,
+                schema: self.schema,
+                time: bus.get().engine.clock.now(),
+                payload: payload.into(),
+            }),
+            Err(error) => {
+                tracing::warn!(%stream, %error, "the state cannot be written as JSON");
+                None
+            }
+        }
+    }
+}
