@@ -5,7 +5,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use kairo::{Error, prelude::*};
+use kairo::{
+    Error, StreamName, backend,
+    clock::Clock,
+    prelude::*,
+    store::{Removal, Unit},
+};
 use kairo_tests::support::{Journal, Sample, logged, on_each_store, sample, soon};
 use tokio::{runtime::Handle, task};
 
@@ -94,6 +99,46 @@ async fn a_change_is_appended_and_is_in_the_state_that_it_returns() {
         assert_eq!(changed.published().unwrap().version(), Some(3));
         let loaded = tank.load().await.unwrap();
         assert_eq!((loaded.version(), loaded.litres), (3, 11));
+        kairo.shutdown().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_can_have_events_of_several_types() {
+    on_each_store(async |place| {
+        let kairo = place.start().await;
+        let tank = kairo.aggregate::<Tank>("a");
+        let changed = tank.change(|it| -> Result<Vec<TankEvent>, String> {
+            let drained = Drained { tank: "a".into(), litres: it.litres + 2 };
+            Ok(vec![fill(5).into(), drained.into(), Inspected { by: "ada".into() }.into()])
+        });
+        let changed = changed.await.unwrap().unwrap();
+        assert_eq!((changed.version(), changed.litres, changed.inspections), (3, 3, 1));
+        assert_eq!(logged(&kairo, "tank.drained").await[0].version(), 2);
+        kairo.shutdown().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_that_was_deleted_begins_anew() {
+    on_each_store(async |place| {
+        let store = backend::open(place.url(), &Clock::system()).await.unwrap();
+        let kairo = place.start_with(|bare| bare.backend(Arc::clone(&store))).await;
+        let tank = kairo.aggregate::<Tank>("a");
+        let _ = tank.change(|_| vec![fill(5), fill(6)]).await.unwrap();
+        let removal = Removal {
+            stream: StreamName::new("tank-a").unwrap(),
+            expected: Version::At(2),
+            tombstone: false,
+        };
+        let unit = Unit { removals: vec![removal], ..Unit::default() };
+        let _ = store.commit(unit).await.unwrap();
+        assert!(tank.find().await.unwrap().is_none());
+        let changed = tank.change(|it| fill(it.litres + 1)).await.unwrap();
+        assert_eq!((changed.version(), changed.litres), (3, 1));
+        assert_eq!(tank.load().await.unwrap().litres, 1);
         kairo.shutdown().await.unwrap();
     })
     .await;
