@@ -43,7 +43,7 @@ pub mod __private;
 
 pub use self::{
     aggregate::Aggregate,
-    bus::{Kairo, Publish, Published, Publisher, Subscription},
+    bus::{EventStore, Kairo, Publish, Published, Publisher, Subscription},
     clock::Timestamp,
     delivery::{DeadLetter, LetterFilter, Reason},
     engine::{

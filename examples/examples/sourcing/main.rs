@@ -4,10 +4,8 @@
 
 mod user;
 
-use std::pin::pin;
-
 use futures_util::TryStreamExt;
-use kairo::{Position, clock::Timestamp, prelude::*};
+use kairo::{clock::Timestamp, prelude::*};
 
 use self::user::{User, UserCreated, UserEvent};
 
@@ -18,6 +16,7 @@ async fn main() -> kairo::Result<()> {
     a_user_lives(&kairo).await?;
     the_store_is_asked(&kairo, began).await?;
     the_state_is_rebuilt(&kairo).await?;
+    the_events_are_replayed(&kairo).await?;
     the_past_is_looked_at(&kairo).await?;
     two_decide_at_once(&kairo).await?;
     a_long_life_is_kept(&kairo).await?;
@@ -43,17 +42,21 @@ async fn a_user_lives(kairo: &Kairo) -> kairo::Result<()> {
     Ok(())
 }
 
-/// Events of one stream, of one type, of a stretch of time.
+/// Events of one stream, of one type, of a stretch of time. Each of these reads is a stream that
+/// holds one page at a time.
 async fn the_store_is_asked(kairo: &Kairo, began: Timestamp) -> kairo::Result<()> {
     println!("\nThe store is asked");
-    let mut events = pin!(kairo.store().stream("user-123")?);
+    let store = kairo.store();
+    let mut events = store.stream("user-123");
     while let Some(event) = events.try_next().await? {
         println!("  user-123 {} {}", event.version(), event.name());
     }
-    let log: Vec<AnyEvent> = kairo.store().log(Position::START).try_collect().await?;
-    let suspended = log.iter().filter(|event| event.name() == "user.suspended").count();
-    let recent = log.iter().filter(|event| began <= event.time()).count();
-    println!("  {suspended} user.suspended, {recent} events since the start");
+    let suspended: Vec<_> = store.by_type("user.suspended").try_collect().await?;
+    let users: Vec<_> = store.by_type("user.*").try_collect().await?;
+    let recent: Vec<_> = store.between(began, Timestamp::MAX).try_collect().await?;
+    let before: Vec<_> = store.between(Timestamp::UNIX_EPOCH, began).try_collect().await?;
+    println!("  {} user.suspended, {} user.*", suspended.len(), users.len());
+    println!("  {} since the start, {} before it", recent.len(), before.len());
     Ok(())
 }
 
@@ -62,16 +65,28 @@ async fn the_state_is_rebuilt(kairo: &Kairo) -> kairo::Result<()> {
     println!("\nThe state is rebuilt");
     let user = kairo.aggregate::<User>(123).load().await?;
     println!("  user {} is {:?} (version {})", user.name, user.status, user.version());
-    let mut events = pin!(kairo.store().stream("user-123")?);
-    let mut by_hand = Vec::new();
-    while let Some(event) = events.try_next().await? {
-        by_hand.push(match UserEvent::decode_set(&event)? {
+    let story = |story: &mut Vec<String>, event: &AnyEvent| {
+        story.push(match UserEvent::decode_set(event)? {
             UserEvent::Created(created) => format!("{} came", created.name),
             UserEvent::Updated(updated) => format!("is {} now", updated.name.unwrap_or_default()),
             UserEvent::Suspended(suspended) => format!("left for {}", suspended.reason),
         });
-    }
-    println!("  by hand: {}", by_hand.join(", "));
+        Ok(())
+    };
+    let story = kairo.store().project(["user-123"], Vec::new(), story).await?;
+    println!("  by hand: {}", story.join(", "));
+    Ok(())
+}
+
+/// Every event once more, for a look at what has happened or to move it elsewhere.
+async fn the_events_are_replayed(kairo: &Kairo) -> kairo::Result<()> {
+    println!("\nThe events are replayed");
+    let replay = async |event: AnyEvent| {
+        println!("  {} {}", event.name(), event.json()?);
+        Ok::<_, kairo::Error>(())
+    };
+    let count = kairo.store().replay("user-123", replay).await?;
+    println!("  {count} events");
     Ok(())
 }
 
@@ -112,5 +127,7 @@ async fn a_long_life_is_kept(kairo: &Kairo) -> kairo::Result<()> {
     }
     let loaded = user.load().await?;
     println!("  {} at version {}", loaded.name, loaded.version());
+    let snapshot = kairo.store().snapshot("user-7", "user").await?;
+    println!("  kept at version {}", snapshot.map_or(0, |snapshot| snapshot.version));
     Ok(())
 }

@@ -192,7 +192,7 @@ async fn append<A: Aggregate>(
     for mut draft in drafts {
         check_stream(&draft, stream)?;
         draft.stream = Some(stream.clone());
-        events.push(event_of(shared, scope.as_deref(), draft)?);
+        events.push(event_of(&shared.engine.clock, scope.as_deref(), draft)?);
     }
     let append = Append { stream: stream.clone(), expected, events: events.clone() };
     let published = append_all(shared, scope.as_deref(), vec![append]).await?;

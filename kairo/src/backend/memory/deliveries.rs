@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{
-    MemoryStore, State,
-    shares::{Held, finish, take},
-    streams::has_passed,
-};
+use super::{MemoryStore, State};
 use crate::{
-    backend::plan::check_claims,
+    backend::{
+        plan::check_claims,
+        shares::{Held, finish, has_passed, take},
+    },
     clock::Timestamp,
     delivery::{
         Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, LetterState, Parked, Partitions,
@@ -87,13 +86,15 @@ impl Deliveries for MemoryStore {
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
         Box::pin(async move {
             self.with(|state| {
-                let held = state.subscriptions.get_mut(&subscription);
-                let shares = held.map(|held| held.shares.iter_mut()).into_iter().flatten();
-                for share in shares.filter(|share| share.epoch == epoch) {
-                    (share.clean, share.owner) = (true, None);
+                for (subscription, epoch) in &claims {
+                    let held = state.subscriptions.get_mut(subscription);
+                    let shares = held.map(|held| held.shares.iter_mut()).into_iter().flatten();
+                    for share in shares.filter(|share| share.epoch == *epoch) {
+                        (share.clean, share.owner) = (true, None);
+                    }
                 }
                 Ok(())
             })
