@@ -206,7 +206,7 @@ fn check_change(mistakes: &mut Mistakes, aggregate: &Ident, signature: &Signatur
     let name = &signature.ident;
     let returns_self = matches!(
         &signature.output,
-        ReturnType::Type(_, ty) if show(ty) == "Self" || show(ty) == aggregate.to_string()
+        ReturnType::Type(_, ty) if show(ty) == "Self" || *aggregate == show(ty)
     );
     match signature.receiver() {
         Some(receiver) => match &receiver.kind {
