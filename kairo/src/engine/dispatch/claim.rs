@@ -93,6 +93,7 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         recording: None,
         recorded,
         scanned_since: None,
+        ahead: None,
         fetching: None,
         reading: Trouble::default(),
         writing: Trouble::default(),
