@@ -276,7 +276,7 @@ async fn take(store: &dyn Backend, step: Step) -> String {
         Step::Commit(unit) => format!("{:?}", store.commit(unit).await),
         Step::Claim(owner, claim) => format!("{:#?}", store.claim(owner, vec![claim]).await),
         Step::Release { subscription, epoch } => {
-            format!("{:?}", store.release(subscription, epoch).await)
+            format!("{:?}", store.release(vec![(subscription, epoch)]).await)
         }
         Step::Remove(subscription) => {
             format!("{:?}", store.remove_subscription(subscription).await)

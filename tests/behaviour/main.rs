@@ -5,7 +5,10 @@
 mod bounds;
 mod closures;
 mod delayed;
+mod enums;
 mod ephemeral;
+mod event_store;
+mod every_call;
 mod faults;
 mod handlers;
 mod health;

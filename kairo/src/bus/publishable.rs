@@ -1,6 +1,6 @@
 //! What can be handed to `publish`: an event of its own type, or one whose type is not known here.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 
 use crate::{
     error::{Error, Result},
@@ -8,7 +8,8 @@ use crate::{
     handler::delivery::Payload,
 };
 
-/// An event that can be published: every `#[event]`, and [`AnyEvent`].
+/// An event that can be published: every `#[event]`, a value of a typed event enum, and
+/// [`AnyEvent`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be published",
     label = "not an event",
@@ -33,16 +34,10 @@ pub trait Publishable: Send + Sync {
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "it is never shown")]
 pub struct InMemory<'a> {
-    pub(crate) name: &'static str,
-    pub(crate) value: &'a (dyn Any + Send + Sync),
-    pub(crate) encode: fn(&dyn Any) -> Result<Draft>,
-}
-
-impl<'a> InMemory<'a> {
+    pub(super) type_id: TypeId,
+    pub(super) name: &'static str,
     /// The value, as a delivery carries it.
-    pub(super) fn payload(self) -> Payload<'a> {
-        Payload::Shared { value: self.value, encode: self.encode }
-    }
+    pub(super) payload: Payload<'a>,
 }
 
 #[diagnostic::do_not_recommend]
@@ -53,7 +48,8 @@ impl<E: Event> Publishable for E {
     }
 
     fn in_memory(&self) -> Option<InMemory<'_>> {
-        E::EPHEMERAL.then_some(InMemory { name: E::NAME, value: self, encode: encode::<E> })
+        let payload = Payload::Shared { value: self, encode: encode::<E> };
+        E::EPHEMERAL.then_some(InMemory { name: E::NAME, type_id: TypeId::of::<E>(), payload })
     }
 }
 
@@ -62,6 +58,34 @@ fn encode<E: Event>(value: &dyn Any) -> Result<Draft> {
         Some(event) => Draft::encode(event),
         None => Err(Error::Misuse("an ephemeral event was published as another type")),
     }
+}
+
+/// The event that a variant of a typed event enum holds. Its name is only there to be mentioned, for
+/// the sake of the compiler's messages.
+#[doc(hidden)]
+pub fn member_draft<E: Event>(_name: &str, event: &E) -> Result<Draft> {
+    event.draft()
+}
+
+/// As [`member_draft`], where it lives in memory only.
+#[doc(hidden)]
+pub fn member_in_memory<'a, E: Event>(_name: &str, event: &'a E) -> Option<InMemory<'a>> {
+    event.in_memory()
+}
+
+/// The event that the fields of a variant of a typed event enum are.
+///
+/// # Errors
+/// [`Error::Misuse`] for an ephemeral one: its handlers share a value, and this is a copy.
+#[doc(hidden)]
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
+pub fn inline_draft<E: Event>(event: E) -> Result<Draft> {
+    if E::EPHEMERAL {
+        return Err(Error::Misuse(
+            "an ephemeral event that is the fields of a variant is published as its own struct",
+        ));
+    }
+    event.draft()
 }
 
 impl Publishable for AnyEvent {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::{Claim, Claimed, LetterState, Parked, ParkedState, partition::PARTITIONS_MAX},
-    engine::Engine,
+    engine::{Engine, trouble::Trouble},
     error::Result,
     observe,
     store::Position,
@@ -94,6 +94,8 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         recorded,
         scanned_since: None,
         fetching: None,
+        reading: Trouble::default(),
+        writing: Trouble::default(),
         rows: VecDeque::new(),
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
         paused: claimed.paused,

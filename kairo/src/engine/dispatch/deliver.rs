@@ -20,7 +20,7 @@ use crate::{
     error::{DecodeError, Error},
     event::{
         envelope::AnyEvent,
-        record::{Draft, EventData},
+        record::{Draft, EventData, Recorded},
     },
     handler::{
         Class, Context,
@@ -53,7 +53,8 @@ pub(super) enum End {
     Dead(Reason),
     /// Only a newer binary can read the event.
     Newer,
-    /// The process is stopping; the attempt that was about to follow has not begun.
+    /// The process is stopping: the attempt that was about to follow has not begun, or the one
+    /// that was under way counts as not begun.
     GivenBack,
 }
 
@@ -79,6 +80,22 @@ pub(super) async fn deliver(
     Ended { job, end, failed }
 }
 
+/// Gives an event to a handler once more, outside its subscription: one attempt, of which nothing is
+/// kept.
+///
+/// # Errors
+/// Why the attempt brought nothing.
+pub(crate) async fn deliver_again(
+    engine: &Engine,
+    spec: &Spec,
+    generation: u32,
+    event: Arc<Recorded>,
+) -> Result<Vec<EventData>, RunMiss> {
+    let job = Job::first(event);
+    let run = Run { engine, spec, generation, job, failed: 0, conflicts: 0 };
+    run.attempt(NonZeroU32::MIN).await
+}
+
 struct Run<'a> {
     engine: &'a Engine,
     spec: &'a Spec,
@@ -95,6 +112,7 @@ impl Run<'_> {
             let pause = match self.attempt(attempt).await {
                 Ok(events) => return End::Done(events),
                 Err(RunMiss::Newer) => return End::Newer,
+                Err(RunMiss::GivenBack) => return End::GivenBack,
                 Err(RunMiss::Missed(miss)) if self.is_free_conflict(&miss) => {
                     self.conflicts += 1;
                     conflict_pause(self.engine.clock.draw())
@@ -126,9 +144,9 @@ impl Run<'_> {
             states: Arc::clone(&self.engine.states),
         };
         let scope = Scope::new(context);
-        let delivery = Delivery { payload: Payload::Logged, context: scope.context() };
-        let run = pin!(Arc::clone(&scope).enter(self.spec.run(&delivery)));
-        let drafts = run_once(run, self.spec.timeout, &self.engine.clock).await?;
+        let delivery = Delivery { payload: &Payload::Logged, context: scope.context() };
+        let run = pin!(Arc::clone(&scope).enter(self.spec.run(delivery)));
+        let drafts = run_once(run, self.spec.timeout, self.engine).await?;
         self.publishable(&scope, drafts)
     }
 
@@ -189,6 +207,7 @@ impl Run<'_> {
 #[derive(Debug)]
 pub(crate) enum RunMiss {
     Newer,
+    GivenBack,
     Missed(Miss),
 }
 
@@ -196,7 +215,7 @@ impl RunMiss {
     /// What a policy makes of it.
     pub(crate) fn verdict(&self, policy: &RetryPolicy, attempt: NonZeroU32, draw: u32) -> Verdict {
         match self {
-            Self::Newer => Verdict::Hopeless,
+            Self::Newer | Self::GivenBack => Verdict::Hopeless,
             Self::Missed(miss) => policy.verdict(miss.class, attempt, draw),
         }
     }
@@ -206,6 +225,7 @@ impl fmt::Display for RunMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Newer => f.write_str("the event is not known to its handler"),
+            Self::GivenBack => f.write_str("the bus has shut down"),
             Self::Missed(miss) => f.write_str(&miss.errors.join(": ")),
         }
     }
@@ -265,12 +285,26 @@ fn shortened(mut text: String) -> String {
 async fn run_once<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
     timeout: Duration,
-    clock: &Clock,
+    engine: &Engine,
 ) -> Result<Vec<Draft>, RunMiss> {
     let first = future::poll_fn(|context| Poll::Ready(poll_once(run.as_mut(), context))).await;
     match first {
         Poll::Ready(ended) => ended,
-        Poll::Pending => Box::pin(run_on(run, timeout, clock)).await,
+        Poll::Pending => Box::pin(run_while_allowed(run, timeout, engine)).await,
+    }
+}
+
+/// Runs an attempt that was not done at its first poll, until its time or that of the bus is up.
+async fn run_while_allowed<F: Future<Output = Outcome>>(
+    run: Pin<&mut F>,
+    timeout: Duration,
+    engine: &Engine,
+) -> Result<Vec<Draft>, RunMiss> {
+    let mut give_back = engine.give_back.subscribe();
+    tokio::select! {
+        biased;
+        ended = run_on(run, timeout, &engine.clock) => ended,
+        () = stopped(&mut give_back) => Err(RunMiss::GivenBack),
     }
 }
 
@@ -291,18 +325,21 @@ pub(crate) async fn run_on<F: Future<Output = Outcome>>(
 }
 
 /// Polls an attempt; a panic is a miss like others.
-pub(crate) fn poll_once<F: Future<Output = Outcome>>(
+fn poll_once<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
     context: &mut task::Context<'_>,
 ) -> Poll<Result<Vec<Draft>, RunMiss>> {
-    // What an error says of itself is the handler's code as well.
-    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context).map_err(RunMiss::from))) {
-        Ok(polled) => polled,
-        Err(panic) => {
-            let error = format!("the handler panicked: {}", panic_text(&*panic));
-            Poll::Ready(Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into()))
-        }
-    }
+    caught(|| run.poll(context).map_err(RunMiss::from))
+        .unwrap_or_else(|miss| Poll::Ready(Err(miss)))
+}
+
+/// Runs code of a handler, of which also is what its errors say of themselves.
+#[inline]
+pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, RunMiss> {
+    panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        let error = format!("the handler panicked: {}", panic_text(&*panic));
+        Miss::of_kind(Class::Retryable, Reason::Panic, error).into()
+    })
 }
 
 /// What a panic said.
