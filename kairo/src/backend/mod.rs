@@ -21,6 +21,8 @@
 
 mod memory;
 mod plan;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod url;
@@ -43,6 +45,10 @@ const SCHEMES: &[(&str, Open)] = &[
     ("memory", |url, _| Box::pin(async move { memory::open(url) })),
     #[cfg(feature = "sqlite")]
     ("sqlite", |url, clock| Box::pin(sqlite::open(url, clock))),
+    #[cfg(feature = "postgres")]
+    ("postgres", |url, clock| Box::pin(postgres::open(url, clock))),
+    #[cfg(feature = "postgres")]
+    ("postgresql", |url, clock| Box::pin(postgres::open(url, clock))),
 ];
 
 /// The store of a bus that names none.
