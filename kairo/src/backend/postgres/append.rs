@@ -4,17 +4,19 @@
 //! The statements find the last event of a stream by walking its index from the end. So their plan
 //! is the right one however large the tables are.
 
+use std::collections::HashMap;
+
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
     connections::answered,
-    rows::{Columns, bind_event, count, event_columns, event_rows, place},
+    rows::{Columns, bind_event, count, event_columns, event_rows, int, place},
     tables::{Statement, Tables},
 };
 use crate::{
     event::record::EventData,
-    store::{Append, Committed, Placed, Unit, Version},
+    store::{Committed, Placed, Unit, Version},
 };
 
 /// The epoch, and the id of the statement's own transaction.
@@ -74,42 +76,44 @@ const ONE: &str = concat!(
     " RETURNING epoch, order_id, sequence, version, id"
 );
 
-/// Events of different streams: all appends whose streams are as expected, or all or none.
-macro_rules! many {
-    ($condition:literal) => {
-        concat!(
-            "WITH r AS MATERIALIZED (SELECT a.no, coalesce(l.version, 0) AS version, ",
-            order!(),
-            " AS order_id, ",
-            fits!("a.expected"),
-            " AS fits FROM ",
-            writer!(),
-            " CROSS JOIN unnest($14::text[], $15::bigint[]) WITH ORDINALITY \
-               AS a (stream, expected, no) LEFT JOIN LATERAL ",
-            last_of!("a.stream"),
-            " ON true), b AS MATERIALIZED (SELECT array_agg(version ORDER BY no) AS version, \
-               array_agg(order_id ORDER BY no) AS order_id, array_agg(fits ORDER BY no) AS fits, \
-               bool_and(fits) AS all_fit FROM r) \
-               INSERT INTO {event} (epoch, order_id, version, ",
-            event_columns!(),
-            ") SELECT s.epoch, b.order_id[e.no], b.version[e.no] + e.step, e.id, e.derived, \
-               e.name, e.schema, e.stream, e.time, e.correlation, e.causation, e.depth, \
-               e.metadata, e.payload FROM b, ",
-            writer!(),
-            ", ",
-            event_rows!("$12::bigint[]", "no", "$13::bigint[]", "step"),
-            " WHERE ",
-            $condition,
-            " ORDER BY e.ord RETURNING epoch, order_id, sequence, version, id"
-        )
-    };
+/// Events of units, of which those are appended whose streams are all as expected. All streams of
+/// all units differ. What follows the places is the version of each stream that is not as expected.
+const MANY: &str = concat!(
+    "WITH r AS MATERIALIZED (SELECT a.no, a.unit, coalesce(l.version, 0) AS version, ",
+    order!(),
+    " AS order_id, ",
+    fits!("a.expected"),
+    " AS fits FROM ",
+    writer!(),
+    " CROSS JOIN unnest($14::text[], $15::bigint[], $16::bigint[]) WITH ORDINALITY \
+       AS a (stream, expected, unit, no) LEFT JOIN LATERAL ",
+    last_of!("a.stream"),
+    " ON true), b AS MATERIALIZED (SELECT array_agg(version ORDER BY no) AS version, \
+       array_agg(order_id ORDER BY no) AS order_id, array_agg(unit ORDER BY no) AS unit FROM r), \
+       u AS MATERIALIZED (SELECT array_agg(fits ORDER BY unit) AS fits \
+        FROM (SELECT unit, bool_and(fits) AS fits FROM r GROUP BY unit) AS g), \
+       i AS (INSERT INTO {event} (epoch, order_id, version, ",
+    event_columns!(),
+    ") SELECT s.epoch, b.order_id[e.no], b.version[e.no] + e.step, e.id, e.derived, \
+       e.name, e.schema, e.stream, e.time, e.correlation, e.causation, e.depth, \
+       e.metadata, e.payload FROM b, u, ",
+    writer!(),
+    ", ",
+    event_rows!("$12::bigint[]", "no", "$13::bigint[]", "step"),
+    " WHERE u.fits[b.unit[e.no]] ORDER BY e.ord \
+       RETURNING epoch, order_id, sequence, version, id) \
+       SELECT epoch, order_id, sequence, version, id, NULL::bigint FROM i \
+       UNION ALL SELECT NULL, NULL, NULL, version, NULL, no FROM r WHERE NOT fits"
+);
+
+/// What became of a unit that was brought to the log.
+#[derive(Debug)]
+pub(super) enum Appended {
+    /// Its events are in the log.
+    All(Committed),
+    /// Nothing of it is: this append expected its stream at another version than this one.
+    None(usize, u64),
 }
-
-/// All or none.
-const ALL: &str = many!("b.all_fit");
-
-/// Those that fit.
-const FITTING: &str = many!("b.fits[e.no]");
 
 /// What a stream must be, as a number.
 fn expectation(expected: Version) -> i64 {
@@ -117,70 +121,85 @@ fn expectation(expected: Version) -> i64 {
         Version::Any => -1,
         Version::Exists => -2,
         Version::NoStream => 0,
-        Version::At(version) => super::rows::int(version),
+        Version::At(version) => int(version),
     }
 }
 
-/// Appends all events of a unit; `None` when one of its streams is not as expected, and then
-/// nothing has been appended. Its streams differ.
-pub(super) async fn append(
+/// Appends one event; `None` when its stream is not as expected.
+pub(super) async fn append_one(
     connection: &mut PgConnection,
     tables: &Tables,
-    unit: &Unit,
-) -> sqlx::Result<Option<Committed>> {
-    let statement = match unit.appends.as_slice() {
-        [append @ Append { events, .. }] if events.len() == 1 => {
-            bind_event(tables.query(ONE), &events[0]).bind(expectation(append.expected))
-        }
-        appends => many(tables.query(ALL), appends),
-    };
-    let rows = answered(statement.fetch_all(connection)).await?;
-    let placed: Vec<_> = rows.iter().map(read).collect::<sqlx::Result<_>>()?;
-    Ok((!placed.is_empty()).then_some(Committed { placed }))
+    event: &EventData,
+    expected: Version,
+) -> sqlx::Result<Option<Placed>> {
+    let statement = bind_event(tables.query(ONE), event).bind(expectation(expected));
+    let row = answered(statement.fetch_optional(connection)).await?;
+    row.as_ref().map(read).transpose()
 }
 
-/// Appends the events of several units in one transaction, as each of them fits. Each has one
-/// append, and their streams differ.
-pub(super) async fn append_fitting(
+/// Appends the units that fit in one transaction. All their streams differ.
+pub(super) async fn append_many<'a>(
     connection: &mut PgConnection,
     tables: &Tables,
-    units: &[&Unit],
-) -> sqlx::Result<Vec<Option<Committed>>> {
-    let appends = units.iter().flat_map(|unit| &unit.appends);
-    let statement = many(tables.query(FITTING), appends);
+    units: impl IntoIterator<Item = &'a Unit> + Clone,
+) -> sqlx::Result<Vec<Appended>> {
+    let statement = many(tables.query(MANY), units.clone());
     let rows = answered(statement.fetch_all(connection)).await?;
-    let placed: Vec<_> = rows.iter().map(read).collect::<sqlx::Result<_>>()?;
-    Ok(deal(units, &placed))
+    deal(units, &rows)
 }
 
-fn many<'a>(statement: Statement, appends: impl IntoIterator<Item = &'a Append>) -> Statement {
-    let (mut numbers, mut steps) = (Vec::<i64>::new(), Vec::<i64>::new());
-    let (mut streams, mut expected, mut columns) = (Vec::new(), Vec::new(), Columns::default());
-    for (number, append) in (1..).zip(appends) {
-        streams.push(append.stream.as_str());
-        expected.push(expectation(append.expected));
-        for (step, event) in (1..).zip(&append.events) {
+fn many<'a>(statement: Statement, units: impl IntoIterator<Item = &'a Unit>) -> Statement {
+    let (mut streams, mut expected, mut numbers) = (Vec::new(), Vec::new(), Vec::<i64>::new());
+    let (mut appends, mut steps) = (Vec::<i64>::new(), Vec::<i64>::new());
+    let mut columns = Columns::default();
+    for (number, unit) in (1..).zip(units) {
+        for append in &unit.appends {
+            streams.push(append.stream.as_str());
+            expected.push(expectation(append.expected));
             numbers.push(number);
-            steps.push(step);
-            columns.push(event);
+            for (step, event) in (1..).zip(&append.events) {
+                appends.push(int(streams.len() as u64));
+                steps.push(step);
+                columns.push(event);
+            }
         }
     }
-    columns.bind(statement).bind(numbers).bind(steps).bind(streams).bind(expected)
+    let statement = columns.bind(statement).bind(appends).bind(steps);
+    statement.bind(streams).bind(expected).bind(numbers)
 }
 
-/// Deals out places, which come in the order of the units, to those that have got theirs.
-fn deal(units: &[&Unit], mut placed: &[Placed]) -> Vec<Option<Committed>> {
-    let mut dealt = Vec::with_capacity(units.len());
-    for unit in units {
-        let events: Vec<&EventData> = unit.appends.iter().flat_map(|it| &it.events).collect();
-        let is_next = placed.first().zip(events.first()).is_some_and(|(a, b)| a.id == b.id);
-        let own = if is_next { placed.split_at_checked(events.len()) } else { None };
-        dealt.push(own.map(|(own, rest)| {
-            placed = rest;
-            Committed { placed: own.to_vec() }
-        }));
+/// Deals out what came back: the places in the order of the units, and then, by the number of the
+/// append, the versions that were not as expected.
+fn deal<'a>(
+    units: impl IntoIterator<Item = &'a Unit>,
+    rows: &[PgRow],
+) -> sqlx::Result<Vec<Appended>> {
+    let is_place = |row: &PgRow| row.try_get::<Option<i64>, _>(5).is_ok_and(|no| no.is_none());
+    let (places, refusals) = rows.split_at(rows.partition_point(is_place));
+    let mut actual = HashMap::new();
+    for row in refusals {
+        actual.insert(count(row, 5)?, count(row, 3)?);
     }
-    dealt
+    let (mut places, mut number) = (places.iter(), 0);
+    let mut dealt = Vec::new();
+    for unit in units {
+        let numbers = number + 1..=number + unit.appends.len() as u64;
+        number = *numbers.end();
+        let refused = numbers.zip(0..).find_map(|(no, index)| Some((index, *actual.get(&no)?)));
+        dealt.push(match refused {
+            Some((index, version)) => Appended::None(index, version),
+            None => {
+                let events: usize = unit.appends.iter().map(|append| append.events.len()).sum();
+                let placed: Vec<_> =
+                    places.by_ref().take(events).map(read).collect::<Result<_, _>>()?;
+                if placed.len() < events {
+                    return Err(sqlx::Error::RowNotFound);
+                }
+                Appended::All(Committed { placed })
+            }
+        });
+    }
+    Ok(dealt)
 }
 
 /// Reads the place of an event that has been added.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Change, PostgresStore, Shared,
-    append::{self, last_of, read, writer},
+    append::{Appended, append_many, append_one, last_of, read, writer},
     connections::answered,
     deliveries,
     failure::{Trouble, is_lost, is_race},
@@ -124,20 +124,33 @@ impl Shared {
     async fn append_alone(&self, unit: &Unit) -> Result<Committed> {
         for _ in 0..QUICK_MAX {
             let mut lease = self.appenders.lend().await?;
-            let appended = append::append(&mut lease.connection, &self.tables, unit).await;
+            let appended = append_unit(&mut lease.connection, &self.tables, unit).await;
             lease.end(appended.as_ref().err());
             match appended {
-                Ok(Some(committed)) => {
-                    self.wake();
-                    return Ok(committed);
-                }
-                Ok(None) => break,
+                Ok(appended) => return self.settle(unit, appended).await,
                 Err(error) if is_race(&error) => {}
                 Err(error) if is_lost(&error) => return self.write(unit, true).await,
                 Err(error) => return Err(self.failing.of(WRITING, error)),
             }
         }
         self.write(unit, false).await
+    }
+
+    /// What a caller is told of its unit. Derived ids may be in the log, and then it does not matter
+    /// what was expected: a transaction finds out.
+    async fn settle(&self, unit: &Unit, appended: Appended) -> Result<Committed> {
+        match appended {
+            Appended::All(committed) => {
+                self.wake();
+                Ok(committed)
+            }
+            Appended::None(..) if has_derived(unit) => self.write(unit, false).await,
+            Appended::None(index, actual) => {
+                let Append { stream, expected, .. } = &unit.appends[index];
+                let (stream, expected) = (stream.as_str().to_owned(), *expected);
+                Err(Error::Conflict { stream, expected, actual })
+            }
+        }
     }
 
     /// Writes batches until there are no more.
@@ -147,32 +160,29 @@ impl Shared {
         }
     }
 
-    /// Appends units together. Those that do not fit, or all of them if that fails, one at a time.
+    /// Appends units together, or if that fails, one at a time.
     async fn append_batch(&self, batch: Batch) {
         let Batch { units, replies, flight } = batch;
-        let together = if units.len() == 1 { None } else { self.append_together(&units).await };
-        let together = together.unwrap_or_else(|| units.iter().map(|_| None).collect());
-        if together.iter().any(Option::is_some) {
-            self.wake();
-        }
-        let mut left = Vec::new();
-        for ((unit, reply), appended) in units.into_iter().zip(replies).zip(together) {
-            match appended {
-                // A caller that went away has no use for it; the unit took effect all the same.
-                Some(committed) => drop(reply.send(Ok(committed))),
-                None => left.push((unit, reply)),
-            }
-        }
-        for (unit, reply) in left {
-            let _ = reply.send(self.append_alone(&unit).await);
+        let together = match units.as_slice() {
+            [_] => None,
+            units => self.append_together(units).await,
+        };
+        let together = together.map(|all| all.into_iter().map(Some).collect());
+        let together: Vec<_> = together.unwrap_or_else(|| units.iter().map(|_| None).collect());
+        for ((unit, reply), appended) in units.iter().zip(replies).zip(together) {
+            let result = match appended {
+                Some(appended) => self.settle(unit, appended).await,
+                None => self.append_alone(unit).await,
+            };
+            // A caller that went away has no use for it; the unit took effect all the same.
+            let _ = reply.send(result);
         }
         drop(flight);
     }
 
-    async fn append_together(&self, units: &[Unit]) -> Option<Vec<Option<Committed>>> {
+    async fn append_together(&self, units: &[Unit]) -> Option<Vec<Appended>> {
         let mut lease = self.appenders.lend().await.ok()?;
-        let units: Vec<&Unit> = units.iter().collect();
-        let appended = append::append_fitting(&mut lease.connection, &self.tables, &units).await;
+        let appended = append_many(&mut lease.connection, &self.tables, units).await;
         lease.end(appended.as_ref().err());
         appended.ok()
     }
@@ -186,6 +196,26 @@ impl Shared {
         }
         Ok(committed)
     }
+}
+
+fn has_derived(unit: &Unit) -> bool {
+    unit.appends.iter().flat_map(|append| &append.events).any(|event| event.derived)
+}
+
+/// A single event has a statement of its own, which is quicker; why it was refused says the other.
+async fn append_unit(
+    connection: &mut PgConnection,
+    tables: &Tables,
+    unit: &Unit,
+) -> sqlx::Result<Appended> {
+    if let [Append { events, expected, .. }] = unit.appends.as_slice()
+        && let [event] = events.as_slice()
+        && let Some(placed) = append_one(connection, tables, event, *expected).await?
+    {
+        return Ok(Appended::All(Committed { placed: vec![placed] }));
+    }
+    let mut appended = append_many(connection, tables, [unit]).await?;
+    appended.pop().ok_or(sqlx::Error::RowNotFound)
 }
 
 /// A unit on its way into a transaction.

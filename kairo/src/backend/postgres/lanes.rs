@@ -80,7 +80,7 @@ pub(super) struct Flight {
     _rooms: Vec<OwnedSemaphorePermit>,
 }
 
-/// What a lane writes at a time: units of one append each, ordered by their streams, or one unit.
+/// What a lane writes at a time: units whose streams all differ, in the order of their streams.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) units: Vec<Unit>,
@@ -167,8 +167,7 @@ impl Lanes {
             && bytes < BATCH_BYTES_MAX
         {
             let unit = &state.waiting[index].unit;
-            let is_alone = unit.appends.len() != 1;
-            if !state.may_fly(unit) || (is_alone && !taken.is_empty()) {
+            if !state.may_fly(unit) {
                 index += 1;
                 continue;
             }
@@ -178,9 +177,6 @@ impl Lanes {
             bytes += added.clone().map(|event| event.payload.len()).sum::<usize>();
             events += added.count();
             taken.push(waiter);
-            if is_alone {
-                break;
-            }
         }
         if taken.is_empty() {
             return None;
