@@ -23,6 +23,7 @@ pub mod handler;
 pub mod retry;
 
 pub mod store;
+pub mod lease;
 pub mod delivery;
 
 pub mod backend;

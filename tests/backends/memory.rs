@@ -14,7 +14,7 @@ struct Memory;
 
 impl Harness for Memory {
     fn features(&self) -> Features {
-        Features { durable: false }
+        Features { durable: false, shared: false }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {

@@ -10,13 +10,13 @@ use crate::{
     delivery::{Claim, DeadLetter, Scheduled},
     error::{Error, Result},
     event::{name::StreamName, record::EventData},
-    store::{Append, Placed, Position, Unit},
+    store::{Append, Placed, Position, Removal, Tip, Unit, Version},
 };
 
 /// What a plan needs to know of the store as it is.
 pub(crate) trait View {
-    /// The epoch of a subscription's last claim.
-    fn epoch(&mut self, subscription: &str) -> Result<Option<u64>>;
+    /// Whether a claim of a subscription still holds.
+    fn holds(&mut self, subscription: &str, epoch: u64) -> Result<bool>;
 
     /// A dead letter.
     fn letter(&mut self, id: Uuid) -> Result<Option<DeadLetter>>;
@@ -24,8 +24,8 @@ pub(crate) trait View {
     /// Whether the timetable has an event.
     fn is_scheduled(&mut self, id: Uuid) -> Result<bool>;
 
-    /// The version of a stream's last event; 0 when it has none.
-    fn version(&mut self, stream: &StreamName) -> Result<u64>;
+    /// Where a stream ends.
+    fn tip(&mut self, stream: &StreamName) -> Result<Tip>;
 
     /// The place of the event with a derived id.
     fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>>;
@@ -41,23 +41,35 @@ pub(crate) struct Plan<'a> {
     pub(crate) letters: Vec<(Uuid, Option<DeadLetter>)>,
     /// What goes into the timetable.
     pub(crate) scheduled: Vec<&'a Scheduled>,
+    /// The streams that go.
+    pub(crate) removals: Vec<Removed<'a>>,
     /// The place of each event, in the order of the unit.
     pub(crate) placed: Vec<Placed>,
+}
+
+/// A stream that goes.
+#[derive(Debug)]
+pub(crate) struct Removed<'a> {
+    pub(crate) stream: &'a StreamName,
+    /// The version of its last event.
+    pub(crate) version: u64,
+    pub(crate) tombstone: bool,
 }
 
 impl<'a> Plan<'a> {
     /// Checks a unit against the store.
     ///
     /// # Errors
-    /// [`Error::Fenced`], [`Error::NotFound`], [`Error::WrongState`] or [`Error::Conflict`], or
-    /// what the view fails with.
+    /// [`Error::Fenced`], [`Error::NotFound`], [`Error::WrongState`], [`Error::Conflict`] or
+    /// [`Error::Tombstone`], or what the view fails with.
     pub(crate) fn make(unit: &'a Unit, view: &mut impl View) -> Result<Self> {
         check_epochs(unit, view)?;
         let letters = plan_letters(unit, view)?;
         check_unscheduled(unit, view)?;
         let scheduled = plan_scheduled(unit, view)?;
+        let removals = plan_removals(unit, view)?;
         let placed = plan_appends(&unit.appends, view)?;
-        Ok(Self { letters, scheduled, placed })
+        Ok(Self { letters, scheduled, removals, placed })
     }
 
     /// The events to write, with their places: those that the log does not have.
@@ -72,7 +84,7 @@ impl<'a> Plan<'a> {
 
 fn check_epochs(unit: &Unit, view: &mut impl View) -> Result {
     for progress in &unit.progress {
-        if view.epoch(&progress.subscription)? != Some(progress.epoch) {
+        if !view.holds(&progress.subscription, progress.epoch)? {
             return Err(Error::Fenced { subscription: progress.subscription.clone() });
         }
     }
@@ -146,7 +158,7 @@ fn plan_appends(appends: &[Append], view: &mut impl View) -> Result<Vec<Placed>>
     let mut next = view.next_sequence();
     for append in appends {
         let before = versions.of(append, view)?;
-        let mut version = before;
+        let mut version = before.version;
         for event in &append.events {
             if event.stream != append.stream {
                 return Err(Error::Misuse("an append holds events of its own stream only"));
@@ -156,21 +168,49 @@ fn plan_appends(appends: &[Append], view: &mut impl View) -> Result<Vec<Placed>>
                 continue;
             }
             // An append of nothing new is a repetition, which fits whatever the version is now.
-            if version == before && !append.expected.allows(before) {
-                return Err(Error::Conflict {
-                    stream: append.stream.as_str().to_owned(),
-                    expected: append.expected,
-                    actual: before,
-                });
+            if version == before.version {
+                check_tip(&append.stream, append.expected, before)?;
             }
             version += 1;
             let position = Position::at_sequence(next);
             placed.push(Placed { id: event.id, position, version, duplicate: false });
             next += 1;
         }
-        versions.set(append, version, 1 < appends.len());
+        versions.set(append, before, version, 1 < appends.len());
     }
     Ok(placed)
+}
+
+/// A stream of which nothing is left anyway is not removed again, unless it is closed by that.
+fn plan_removals<'a>(unit: &'a Unit, view: &mut impl View) -> Result<Vec<Removed<'a>>> {
+    let mut removals: Vec<Removed<'_>> = Vec::new();
+    for removal in &unit.removals {
+        let Removal { stream, expected, tombstone } = removal;
+        let is_appended = unit.appends.iter().any(|append| append.stream == *stream);
+        if is_appended || removals.iter().any(|removed| removed.stream == stream) {
+            return Err(Error::Misuse("a unit changes a stream that it removes"));
+        }
+        let tip = view.tip(stream)?;
+        if tip.tombstone {
+            continue;
+        }
+        check_tip(stream, *expected, tip)?;
+        if tip.has_events || *tombstone {
+            removals.push(Removed { stream, version: tip.version, tombstone: *tombstone });
+        }
+    }
+    Ok(removals)
+}
+
+fn check_tip(stream: &StreamName, expected: Version, tip: Tip) -> Result {
+    let stream = || stream.as_str().to_owned();
+    if tip.tombstone {
+        return Err(Error::Tombstone { stream: stream() });
+    }
+    if expected.allows(tip) {
+        return Ok(());
+    }
+    Err(Error::Conflict { stream: stream(), expected, actual: tip.version })
 }
 
 /// Where a derived id already stands: in the log, or earlier in the same unit.
@@ -189,21 +229,22 @@ fn first_place(
     Ok(first.map(|(position, version)| Placed { id: event.id, position, version, duplicate: true }))
 }
 
-/// The versions that a unit's earlier appends lead to.
+/// Where a unit's earlier appends have left their streams.
 #[derive(Default)]
 struct Versions<'a>(HashMap<&'a StreamName, u64>);
 
 impl<'a> Versions<'a> {
-    fn of(&self, append: &Append, view: &mut impl View) -> Result<u64> {
+    fn of(&self, append: &Append, view: &mut impl View) -> Result<Tip> {
         match self.0.get(&append.stream) {
-            Some(version) => Ok(*version),
-            None => view.version(&append.stream),
+            Some(version) => Ok(Tip::at(*version)),
+            None => view.tip(&append.stream),
         }
     }
 
-    /// Nobody asks again in a unit of one append, so nothing is kept for it.
-    fn set(&mut self, append: &'a Append, version: u64, kept: bool) {
-        if kept {
+    /// Nobody asks again in a unit of one append, so nothing is kept for it. What was not appended
+    /// to is looked up again.
+    fn set(&mut self, append: &'a Append, before: Tip, version: u64, kept: bool) {
+        if kept && before.version < version {
             self.0.insert(&append.stream, version);
         }
     }

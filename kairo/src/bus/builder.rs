@@ -23,6 +23,7 @@ use crate::{
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
         tail::{self, Tail},
         timetable,
+        trouble::Trouble,
     },
     error::{Error, Result, WiringError},
     handler::{
@@ -187,6 +188,8 @@ impl Builder {
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
+            give_back: watch::Sender::new(false),
+            timetable: Trouble::default(),
         });
         let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
         let planned = Arc::new(Notify::new());

@@ -32,15 +32,21 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Subscriptions that the store knows and nothing in this process has.
     pub orphans: Vec<String>,
+    /// What fails again and again where all subscriptions depend on it: reading the end of the log,
+    /// or moving delayed events into it. `None` once it has succeeded.
+    pub failing: Option<String>,
 }
 
 impl Health {
-    /// Whether every subscription runs, and nothing waits for a newer binary. A subscription that
-    /// lags is no bad sign by itself: it may just have been given much to do.
+    /// Whether every subscription runs, nothing waits for a newer binary, and nothing fails again
+    /// and again. A subscription that lags is no bad sign by itself: it may just have been given
+    /// much to do.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        let runs = |it: &SubscriptionHealth| it.condition == Condition::Running && it.newer == 0;
-        self.subscriptions.iter().all(runs)
+        let runs = |it: &SubscriptionHealth| {
+            it.condition == Condition::Running && it.newer == 0 && it.failing.is_none()
+        };
+        self.failing.is_none() && self.subscriptions.iter().all(runs)
     }
 }
 
@@ -65,6 +71,9 @@ pub struct SubscriptionHealth {
     pub newer: usize,
     /// How many dead letters it has.
     pub letters: u64,
+    /// What reading its events, or writing its progress, failed with; both are tried again until
+    /// they succeed, and then this is `None`.
+    pub failing: Option<String>,
 }
 
 /// Whether a subscription runs.
@@ -102,7 +111,9 @@ impl Kairo {
         let is_here = |name: &str| subscriptions.iter().any(|known| known.name == name);
         let names = rows.into_iter().map(|row| row.subscription);
         let orphans = names.filter(|name| !is_here(name)).collect();
-        Ok(Health { subscriptions, orphans })
+        let engine = &self.shared.engine;
+        let failing = engine.tail.trouble.now().or_else(|| engine.timetable.now());
+        Ok(Health { subscriptions, orphans, failing })
     }
 
     async fn health_of(
@@ -112,17 +123,18 @@ impl Kairo {
     ) -> Result<SubscriptionHealth> {
         let status = status(running).await;
         let written = row.map_or(Position::START, |row| row.low_water);
-        let read_to = status.map_or(written, |status| status.read_to);
+        let read_to = status.as_ref().map_or(written, |status| status.read_to);
         let selection = running.spec.selection();
         Ok(SubscriptionHealth {
             name: running.spec.name.to_string(),
-            condition: condition(status),
+            condition: condition(status.as_ref()),
             read_to,
             lag: self.shared.engine.backend.count(read_to, &selection, LAG_MAX).await?,
-            running: status.map_or(0, |status| status.running),
-            parked: status.map_or(0, |status| status.parked),
-            newer: status.map_or(0, |status| status.newer),
+            running: status.as_ref().map_or(0, |status| status.running),
+            parked: status.as_ref().map_or(0, |status| status.parked),
+            newer: status.as_ref().map_or(0, |status| status.newer),
             letters: row.map_or(0, |row| row.letters),
+            failing: status.and_then(|status| status.failing),
         })
     }
 }
@@ -133,11 +145,11 @@ async fn status(running: &Running) -> Option<Status> {
     answer.await.ok()
 }
 
-fn condition(status: Option<Status>) -> Condition {
+fn condition(status: Option<&Status>) -> Condition {
     match status {
         None => Condition::Stopped,
         Some(Status { paused: true, .. }) => Condition::Paused,
-        Some(Status { open_until: Some(until), .. }) => Condition::CircuitOpen { until },
+        Some(Status { open_until: Some(until), .. }) => Condition::CircuitOpen { until: *until },
         Some(Status { full: true, .. }) => Condition::Full,
         Some(_) => Condition::Running,
     }

@@ -8,7 +8,7 @@ use crate::{
     delivery::Backend,
     error::Result,
     event::{envelope::AnyEvent, name::StreamName, record::Recorded},
-    store::{Position, Selection},
+    store::{Position, Selection, StreamRange},
 };
 
 /// How many events are read at once.
@@ -42,8 +42,8 @@ impl EventLog {
     ) -> Result<impl Stream<Item = Result<AnyEvent>> + Send + use<>> {
         let name = StreamName::new(name)?;
         let backend = Arc::clone(&self.backend);
-        let pages = stream::try_unfold(1, move |from| {
-            stream_page(Arc::clone(&backend), name.clone(), from)
+        let pages = stream::try_unfold(StreamRange::ALL, move |range| {
+            stream_page(Arc::clone(&backend), name.clone(), range)
         });
         Ok(pages.try_flatten())
     }
@@ -71,10 +71,14 @@ async fn log_page(
     Ok(Some((events(page.events), next)))
 }
 
-async fn stream_page(backend: Arc<dyn Backend>, name: StreamName, from: u64) -> Result<Page<u64>> {
-    let page = backend.read_stream(&name, from, PAGE).await?;
+async fn stream_page(
+    backend: Arc<dyn Backend>,
+    name: StreamName,
+    range: StreamRange,
+) -> Result<Page<StreamRange>> {
+    let page = backend.read_stream(&name, range, PAGE).await?;
     let Some(last) = page.last() else { return Ok(None) };
-    let next = last.version + 1;
+    let next = range.behind(last.version);
     Ok(Some((events(page), next)))
 }
 

@@ -8,7 +8,7 @@ use crate::{
     clock::{Clock, Timestamp, after},
     delivery::{
         Backend, Checkpoint, Claim, Claimed, DeadLetter, FailedAttempt, LetterState, Parked,
-        ParkedState, Progress, Reason,
+        ParkedState, Progress, Reason, partition::PARTITIONS_MAX,
     },
     error::Result,
     event::{
@@ -16,7 +16,7 @@ use crate::{
         record::{EventData, Recorded},
     },
     handler::entry::StartAt,
-    store::{Append, Committed, Placed, Position, Selection, Unit, Version},
+    store::{Append, Committed, Placed, Position, Selection, StreamRange, Unit, Version},
 };
 
 /// One run of a law.
@@ -27,12 +27,16 @@ pub struct Case {
     clock: Clock,
     /// Makes this run's names differ from those of others.
     tag: String,
+    /// Who claims.
+    owner: Uuid,
 }
 
 impl Case {
     /// The run of a law in `store`, beside others with other numbers.
     pub(super) fn new(store: &Arc<dyn Backend>, number: usize) -> Self {
-        Self { store: Arc::clone(store), clock: Clock::system(), tag: number.to_string() }
+        let clock = Clock::system();
+        let owner = clock.new_id();
+        Self { store: Arc::clone(store), clock, tag: number.to_string(), owner }
     }
 
     /// The same in another store, or the same place opened again.
@@ -128,7 +132,7 @@ impl Case {
 
     /// All events of a stream.
     pub(super) async fn events_of(&self, stream: &str) -> Result<Vec<Arc<Recorded>>> {
-        self.store.read_stream(&self.stream(stream), 1, usize::MAX >> 1).await
+        self.store.read_stream(&self.stream(stream), StreamRange::ALL, usize::MAX >> 1).await
     }
 
     /// The version of a stream, as reading it shows.
@@ -163,22 +167,32 @@ impl Case {
 
     /// Claims a subscription.
     pub(super) async fn claim_from(&self, name: &str, start: StartAt) -> Result<Claimed> {
+        self.claim_as(self.request(name, start)).await
+    }
+
+    /// A request for all of a subscription.
+    pub(super) fn request(&self, name: &str, start: StartAt) -> Claim {
         let subscription = self.subscription(name);
-        self.claim_as(Claim { subscription, start, renamed_from: None }).await
+        Claim { subscription, start, renamed_from: None, partitions_max: PARTITIONS_MAX }
     }
 
     /// Makes one claim.
     pub(super) async fn claim_as(&self, claim: Claim) -> Result<Claimed> {
-        let mut claimed = self.store.claim(vec![claim]).await?;
+        let mut claimed = self.claim_all(vec![claim]).await?;
         assert_eq!(claimed.len(), 1, "one claim has one answer");
         Ok(claimed.remove(0))
     }
 
+    /// Makes claims of what is free.
+    pub(super) async fn claim_all(&self, claims: Vec<Claim>) -> Result<Vec<Claimed>> {
+        let claimed = self.store.claim(self.owner, claims).await?;
+        Ok(claimed.into_iter().map(|claimed| claimed.expect("it is free")).collect())
+    }
+
     /// Claims a subscription under a new name.
     pub(super) async fn rename(&self, old: &str, new: &str) -> Result<Claimed> {
-        let (subscription, old) = (self.subscription(new), self.subscription(old));
-        let start = StartAt::Beginning;
-        self.claim_as(Claim { subscription, start, renamed_from: Some(old) }).await
+        let request = self.request(new, StartAt::Beginning);
+        self.claim_as(Claim { renamed_from: Some(self.subscription(old)), ..request }).await
     }
 
     /// A subscription's progress to `low_water`.
@@ -186,7 +200,7 @@ impl Case {
         Progress {
             subscription: self.subscription(name),
             epoch,
-            checkpoint: Checkpoint { low_water, finished: Vec::new() },
+            checkpoint: Checkpoint::at(low_water),
             park: Vec::new(),
             unpark: Vec::new(),
             bury: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::case::{Case, assert_same};
 use crate::{
-    delivery::{Checkpoint, Claim, DeadLetter, Parked, ParkedState, Progress, SubscriptionRow},
+    delivery::{Checkpoint, DeadLetter, Parked, ParkedState, Progress, SubscriptionRow},
     error::{Error, Result},
     handler::entry::StartAt,
     store::{Append, Position, Unit, Version},
@@ -13,7 +13,7 @@ pub async fn a_claim_starts_where_the_last_one_stopped(case: Case) -> Result {
     let claimed = case.claim("mail").await?;
     assert_eq!(claimed.checkpoint, Checkpoint::default());
     let finished = [5, 6, 9, 200, 1_000_000].map(Position::at_sequence).to_vec();
-    let checkpoint = Checkpoint { low_water: Position::at_sequence(3), finished };
+    let checkpoint = Checkpoint { finished, ..Checkpoint::at(Position::at_sequence(3)) };
     let parked = parked_in_every_state(&case);
     let letter = DeadLetter { holds_key: true, ..case.letter("mail", 1) };
     case.advance(Progress {
@@ -114,13 +114,9 @@ pub async fn a_late_release_is_no_error(case: Case) -> Result {
 /// One that is asked for twice is a mistake of the caller.
 pub async fn many_are_claimed_in_the_order_of_the_requests(case: Case) -> Result {
     case.append_at("one", Version::Any).await?;
-    let claim = |name: &str, start| Claim {
-        subscription: case.subscription(name),
-        start,
-        renamed_from: None,
-    };
+    let claim = |name, start| case.request(name, start);
     let claims = vec![claim("z", StartAt::Beginning), claim("a", StartAt::Now)];
-    let claimed = case.store.claim(claims).await?;
+    let claimed = case.claim_all(claims).await?;
     let waters: Vec<_> = claimed.iter().map(|claimed| claimed.checkpoint.low_water).collect();
     assert_eq!((waters.len(), waters[0]), (2, Position::START));
     assert!(Position::START < waters[1]);
@@ -128,8 +124,8 @@ pub async fn many_are_claimed_in_the_order_of_the_requests(case: Case) -> Result
     case.advance(case.progress("z", claimed[0].epoch, Position::START)).await?;
     case.advance(case.progress("a", claimed[1].epoch, waters[1])).await?;
     let twice = vec![claim("z", StartAt::Now), claim("z", StartAt::Now)];
-    assert!(matches!(case.store.claim(twice).await, Err(Error::Misuse(_))));
-    assert!(case.store.claim(Vec::new()).await?.is_empty());
+    assert!(matches!(case.claim_all(twice).await, Err(Error::Misuse(_))));
+    assert!(case.claim_all(Vec::new()).await?.is_empty());
     Ok(())
 }
 

@@ -12,7 +12,7 @@
 //!
 //! impl Harness for Memory {
 //!     fn features(&self) -> Features {
-//!         Features { durable: false }
+//!         Features { durable: false, shared: false }
 //!     }
 //!
 //!     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {
@@ -37,18 +37,11 @@ pub mod timetable;
 use std::{fmt::Display, sync::Arc};
 
 pub use self::case::Case;
+pub use crate::store::Features;
 use crate::{delivery::Backend, error::Result, store::BoxFuture};
 
 /// How many times a law runs at a time under stress.
 const COPIES: usize = 10;
-
-/// What a back end promises beyond the laws that hold for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Features {
-    /// What was committed is there after the store was closed and opened again. A store that does
-    /// not claim this must come back empty, so that nobody is led to believe it.
-    pub durable: bool,
-}
 
 /// One place for a store.
 pub trait Harness: Send + Sync + 'static {

@@ -7,10 +7,10 @@ use super::{
     case::{Case, assert_same, ids},
 };
 use crate::{
-    delivery::{Claim, LetterFilter, Progress, Scheduled},
+    delivery::{LetterFilter, Progress, Scheduled},
     error::{Error, Result},
     handler::entry::StartAt,
-    store::{Position, Selection, Unit, Version},
+    store::{Position, Selection, StreamRange, Unit, Version},
 };
 
 /// Every call fails with [`Error::Closed`], except closing it once more.
@@ -20,15 +20,15 @@ pub async fn a_closed_store_says_so(harness: Arc<dyn Harness>) -> Result {
     case.append_at("one", Version::NoStream).await?;
     store.close().await?;
     store.close().await?;
-    let claim = Claim { subscription: "mail".to_owned(), start: StartAt::Now, renamed_from: None };
+    let claim = case.request("mail", StartAt::Now);
     let results = [
         store.commit(Unit::default()).await.map(drop),
         store.head().await.map(drop),
         store.read_log(Position::START, &Selection::All, 1).await.map(drop),
         store.count(Position::START, &Selection::All, 1).await.map(drop),
         store.read_at(&[Position::START]).await.map(drop),
-        store.read_stream(&case.stream("one"), 1, 1).await.map(drop),
-        store.claim(vec![claim]).await.map(drop),
+        store.read_stream(&case.stream("one"), StreamRange::ALL, 1).await.map(drop),
+        store.claim(case.new_id(), vec![claim]).await.map(drop),
         store.release("mail".to_owned(), 1).await,
         store.subscriptions().await.map(drop),
         store.remove_subscription("mail".to_owned()).await.map(drop),

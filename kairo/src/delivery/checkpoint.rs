@@ -1,8 +1,13 @@
 //! A subscription's durable place: how far it is, and what it has parked.
 
+use uuid::Uuid;
+
 use crate::{
     clock::Timestamp,
-    delivery::letter::{DeadLetter, FailedAttempt},
+    delivery::{
+        letter::{DeadLetter, FailedAttempt},
+        partition::Partitions,
+    },
     handler::entry::StartAt,
     store::Position,
 };
@@ -24,6 +29,25 @@ pub struct Checkpoint {
     /// Ascending places above the low water that need not be handled again; at most
     /// [`FINISHED_MAX`].
     pub finished: Vec<Position>,
+    /// Partitions that are further than `low_water`, because another process had them before.
+    pub ahead: Vec<Ahead>,
+}
+
+/// Partitions of which nothing at or below a place needs to be handled again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// The partitions.
+    pub partitions: Partitions,
+    /// The place, above the low water.
+    pub low_water: Position,
+}
+
+impl Checkpoint {
+    /// A place at which everything before it is finished, and nothing behind it.
+    #[must_use]
+    pub const fn at(low_water: Position) -> Self {
+        Self { low_water, finished: Vec::new(), ahead: Vec::new() }
+    }
 }
 
 /// A request for a subscription.
@@ -35,17 +59,24 @@ pub struct Claim {
     pub start: StartAt,
     /// The name it had before; a subscription of that name is renamed if `subscription` is new.
     pub renamed_from: Option<String>,
+    /// The most partitions to take, those that the owner has already among them.
+    pub partitions_max: u32,
 }
 
-/// A subscription that is now ours.
+/// A subscription of which we own some partitions, or all.
 #[derive(Clone, Debug)]
 pub struct Claimed {
-    /// Rises with every claim; every write must show it.
+    /// The partitions.
+    pub partitions: Partitions,
+    /// Rises with every claim; every write must show it. No two owners of a subscription have the
+    /// same.
     pub epoch: u64,
     /// Rises with every rewind; it is part of derived ids and of inbox keys.
     pub generation: u32,
-    /// Whether the last owner went away without giving the claim back.
+    /// Whether a last owner went away without giving its claim back.
     pub unclean: bool,
+    /// Whether somebody has paused it.
+    pub paused: bool,
     /// How far it is.
     pub checkpoint: Checkpoint,
     /// Its parked events, in log order.
@@ -113,10 +144,61 @@ pub struct SubscriptionRow {
     pub subscription: String,
     /// Rises with every rewind.
     pub generation: u32,
-    /// How far it is.
+    /// Whether somebody has paused it.
+    pub paused: bool,
+    /// How far it is: the least of what its shares say.
     pub low_water: Position,
+    /// Who has which partitions, by epoch.
+    pub shares: Vec<Share>,
     /// How many events it has parked.
     pub parked: u64,
     /// How many dead letters it has.
     pub letters: u64,
+}
+
+/// Partitions of a subscription that are claimed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The partitions.
+    pub partitions: Partitions,
+    /// The [member](crate::lease::Member) that has them, if one has whose lease runs.
+    pub owner: Option<Uuid>,
+    /// The epoch of the claim.
+    pub epoch: u64,
+    /// How far they are.
+    pub low_water: Position,
+}
+
+/// What an operator does to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steer {
+    /// Nothing new begins until it is resumed, also after a restart.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// It goes on behind this place, which may lie before or behind where it is. What it had
+    /// parked is forgotten, its letters stay, and its generation rises.
+    Move {
+        /// The place.
+        to: Position,
+    },
+    /// The event at this place is not handled: one that is parked is let go, one that was not
+    /// reached is passed over.
+    Skip {
+        /// The place.
+        position: Position,
+    },
+}
+
+/// What became of an event in a subscription, as far as the store knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was not finished yet.
+    Ahead,
+    /// It is parked.
+    Parked(ParkedState),
+    /// It is dead, under this letter.
+    Dead(Uuid),
+    /// It is done, or was not wanted.
+    Done,
 }

@@ -5,21 +5,31 @@
 
 pub mod checkpoint;
 pub mod letter;
+pub mod partition;
 
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use self::{
-    checkpoint::{Checkpoint, Claim, Claimed, Parked, ParkedState, Progress, SubscriptionRow},
+    checkpoint::{
+        Ahead, Checkpoint, Claim, Claimed, Fate, Parked, ParkedState, Progress, Share, Steer,
+        SubscriptionRow,
+    },
     letter::{DeadLetter, FailedAttempt, LetterChange, LetterFilter, LetterState, Reason},
+    partition::Partitions,
 };
 use crate::{
     clock::Timestamp,
     error::Result,
-    event::record::EventData,
-    store::{BoxFuture, Store},
+    event::{name::StreamName, record::EventData},
+    lease::Members,
+    store::{BoxFuture, Position, Store},
 };
 
 /// The durable places of subscriptions.
+///
+/// A subscription has one checkpoint for each of its *shares*: partitions that one owner has claimed
+/// together. In a store that is not shared there is one share with the one partition there is.
 ///
 /// # Laws
 /// - `a_claim_starts_where_the_last_one_stopped`: claiming returns what progress was last
@@ -34,13 +44,30 @@ use crate::{
 /// - `a_renamed_subscription_keeps_its_place`, and its letters.
 /// - `a_removed_subscription_fences_its_last_owner`: epochs of a name never come again.
 /// - `removing_a_subscription_removes_its_rows_and_letters_stay`
+/// - `a_pause_lasts_until_resumed`, also over claims.
+/// - `a_move_forgets_what_was_parked`, raises the generation, and fences every owner.
+/// - `a_skipped_event_is_not_claimed_again`: and every owner is fenced. One that is neither ahead
+///   nor parked, or of which there is no event, is refused.
+/// - `the_fate_of_an_event_is_what_was_recorded`
+///
+/// And in a store that processes [share](crate::store::Features::shared):
+/// - `what_another_member_has_is_not_claimed`
+/// - `a_share_is_split_for_who_wants_less`: both parts keep its checkpoint.
+/// - `shares_are_merged_by_a_claim`: the lowest low water counts, and what is beyond it is `ahead`.
+/// - `a_claim_gets_what_its_partitions_have_parked`, and no letters of others.
+/// - `a_released_share_is_free`
 pub trait Deliveries: Store {
-    /// Takes subscriptions over in one commit, making those that are new. Whoever held one is
-    /// fenced off. The answers come in the order of the requests, whose names must differ.
-    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>>;
+    /// Takes subscriptions over in one commit, making those that are new. The answers come in the
+    /// order of the requests, whose names must differ.
+    ///
+    /// In a store that is not shared, whoever held one is fenced off. In one that is, `owner` gets
+    /// what it had claimed before, and of what nobody has whose lease runs as much as it wants, all
+    /// of it as one share under a new epoch; `None` when there was nothing.
+    fn claim(&self, owner: Uuid, claims: Vec<Claim>)
+    -> BoxFuture<'_, Result<Vec<Option<Claimed>>>>;
 
-    /// Gives a claim back, so that the next one is known to follow a clean stop. A claim that has
-    /// been lost in the meantime is no error.
+    /// Gives a claim back, so that it is free, and the next one is known to follow a clean stop. A
+    /// claim that has been lost in the meantime is no error.
     fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result>;
 
     /// All subscriptions that the store knows, by name.
@@ -49,6 +76,26 @@ pub trait Deliveries: Store {
     /// Deletes a subscription's place and parked rows; its dead letters stay. Whether there was
     /// one.
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>>;
+
+    /// Does what an operator wants of a subscription.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) when there is no such subscription or event;
+    /// [`Error::WrongState`](crate::Error::WrongState) when the event to skip was handled.
+    fn steer(&self, subscription: String, steer: Steer) -> BoxFuture<'_, Result>;
+
+    /// What became of the event of a stream at a place in the log; `None` when there is no such
+    /// subscription.
+    fn fate<'a>(
+        &'a self,
+        subscription: &'a str,
+        stream: &'a StreamName,
+        position: Position,
+    ) -> BoxFuture<'a, Result<Option<Fate>>>;
+
+    /// A signal that rises when another process may have changed anything but the log: letters,
+    /// delayed events, progress, pauses and claims. Like [`Store::watch`] it is a hint.
+    fn watch_others(&self) -> watch::Receiver<u64>;
 }
 
 /// The dead letters of a store.
@@ -94,6 +141,6 @@ pub struct Scheduled {
 }
 
 /// Everything that the engine needs of a store.
-pub trait Backend: Store + Deliveries + DeadLetters + Timetable {}
+pub trait Backend: Store + Deliveries + DeadLetters + Timetable + Members {}
 
-impl<T: Store + Deliveries + DeadLetters + Timetable> Backend for T {}
+impl<T: Store + Deliveries + DeadLetters + Timetable + Members> Backend for T {}

@@ -4,12 +4,13 @@ pub(crate) mod registry;
 pub(crate) mod dispatch;
 pub(crate) mod tail;
 pub(crate) mod timetable;
+pub(crate) mod trouble;
 
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
-use self::tail::Tail;
+use self::{tail::Tail, trouble::Trouble};
 use crate::{clock::Clock, delivery::Backend, handler::context::States};
 
 /// What all subscriptions of a process share.
@@ -25,6 +26,10 @@ pub(crate) struct Engine {
     pub(crate) started: watch::Sender<bool>,
     /// Whether the bus is stopping: nothing new begins.
     pub(crate) stop: watch::Sender<bool>,
+    /// Whether what still runs is given back: its time is up.
+    pub(crate) give_back: watch::Sender<bool>,
+    /// What the timetable fails with.
+    pub(crate) timetable: Trouble,
 }
 
 impl Engine {

@@ -1,6 +1,8 @@
 //! The contract of the log: what is appended together, and how it is read.
 
 pub mod position;
+pub mod snapshot;
+pub mod stream;
 pub mod unit;
 
 use std::{pin::Pin, sync::Arc};
@@ -8,14 +10,17 @@ use std::{pin::Pin, sync::Arc};
 use tokio::sync::watch;
 
 pub use self::{
-    position::{Position, Version},
-    unit::{Append, Committed, Placed, Unit},
+    position::{Position, Tip, Version},
+    snapshot::Snapshot,
+    stream::{Direction, StreamEnd, StreamRange, StreamStats},
+    unit::{Append, Committed, Placed, Removal, Unit},
 };
 use crate::{
+    clock::Timestamp,
     error::Result,
     event::{
         name::{EventName, StreamName},
-        record::Recorded,
+        record::{EventData, Recorded},
     },
 };
 
@@ -49,6 +54,15 @@ pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// - `a_commit_wakes_the_watchers`
 /// - `a_failed_commit_can_be_repeated`
 /// - `a_dropped_commit_is_still_all_or_nothing`: dropping the future cancels nothing half-way.
+/// - `a_deleted_stream_is_empty_and_its_versions_go_on`: its events leave the log; the next one gets
+///   the version behind them, and the stream counts as one without events until then.
+/// - `a_tombstone_is_final`: appends to the stream fail with
+///   [`Error::Tombstone`](crate::Error::Tombstone), also those of another unit under way.
+/// - `a_deletion_expects_its_version`
+/// - `pruning_keeps_what_somebody_needs`: events that a subscription has not passed, or has parked,
+///   stay; versions of what is left do not change.
+/// - `the_newest_snapshot_is_kept`: one that is older than the one that is there changes nothing.
+/// - `a_deletion_takes_snapshots_along`
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Makes everything in `unit` take effect together, or nothing of it.
     ///
@@ -84,13 +98,37 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         positions: &'a [Position],
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>>;
 
-    /// Events of a stream from version `from`, ascending, at most `limit` of them.
+    /// Events of a stream with versions in a range, in its direction, at most `limit` of them, and
+    /// fewer when their payloads have more than [`PAGE_BYTES_MAX`]; none only when none is left.
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamName,
-        from: u64,
+        range: StreamRange,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>>;
+
+    /// What there is to say about a stream; `None` when it never had an event.
+    fn stream_stats<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<StreamStats>>>;
+
+    /// The newest snapshot of a stream under this name.
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>>>;
+
+    /// Deletes events that were published before a time and are selected, oldest first, at most
+    /// `limit` of them, and says how many. What a subscription has not passed or has parked
+    /// stays.
+    fn prune<'a>(
+        &'a self,
+        before: Timestamp,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64>>;
 
     /// A signal that rises when events may have come in. It is a hint: a waiter must also look by
     /// itself from time to time.
@@ -102,6 +140,21 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The store's URL, without secrets.
     fn url(&self) -> &str;
+
+    /// What this store promises beyond the laws that hold for all.
+    fn features(&self) -> Features;
+}
+
+/// What a store promises beyond the laws that hold for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// What was committed is there after the store was closed and opened again. A store without
+    /// this comes back empty, so that nobody is led to believe it.
+    pub durable: bool,
+    /// Several processes can have it open and share its subscriptions, by
+    /// [leases](crate::lease). A store without this refuses a second process, or is another store
+    /// in it.
+    pub shared: bool,
 }
 
 /// Which events a reader wants.
@@ -111,15 +164,28 @@ pub enum Selection {
     All,
     /// Those with one of these names; sorted, so that equal selections are equal.
     Names(Vec<EventName>),
+    /// Those that were published in a stretch of time.
+    Between {
+        /// Their names, sorted; none means all.
+        names: Vec<EventName>,
+        /// At this time or later.
+        from: Timestamp,
+        /// Before this time.
+        until: Timestamp,
+    },
 }
 
 impl Selection {
-    /// Whether an event of this name is selected.
+    /// Whether an event is selected.
     #[must_use]
-    pub fn has(&self, name: &EventName) -> bool {
+    pub fn has(&self, event: &EventData) -> bool {
         match self {
             Self::All => true,
-            Self::Names(names) => names.contains(name),
+            Self::Names(names) => names.contains(&event.name),
+            Self::Between { names, from, until } => {
+                (names.is_empty() || names.contains(&event.name))
+                    && (*from..*until).contains(&event.time)
+            }
         }
     }
 }

@@ -67,15 +67,40 @@ pub enum Version {
 }
 
 impl Version {
-    /// Whether a stream whose last event has version `actual` (0: none) is as expected.
+    /// Whether a stream with this tip is as expected.
     #[must_use]
-    pub const fn allows(self, actual: u64) -> bool {
+    pub const fn allows(self, actual: Tip) -> bool {
         match self {
             Self::Any => true,
-            Self::NoStream => actual == 0,
-            Self::Exists => 0 < actual,
-            Self::At(version) => version == actual,
+            Self::NoStream => !actual.has_events,
+            Self::Exists => actual.has_events,
+            Self::At(version) => version == actual.version,
         }
+    }
+}
+
+/// Where a stream ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tip {
+    /// The version of its last event, also when that has been deleted; 0 when it never had one.
+    pub version: u64,
+    /// Whether it has events.
+    pub has_events: bool,
+    /// Whether nothing can be appended to it any more.
+    pub tombstone: bool,
+}
+
+impl Tip {
+    /// A stream whose last event has this version, or that never had one: 0.
+    #[must_use]
+    pub const fn at(version: u64) -> Self {
+        Self { version, has_events: 0 < version, tombstone: false }
+    }
+
+    /// A stream whose events have been deleted, up to this version.
+    #[must_use]
+    pub const fn deleted(version: u64, tombstone: bool) -> Self {
+        Self { version, has_events: false, tombstone }
     }
 }
 

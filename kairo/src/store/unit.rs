@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Position, Version};
+use super::{Position, Snapshot, Version};
 use crate::{
     delivery::{LetterChange, Progress, Scheduled},
     event::{name::StreamName, record::EventData},
@@ -21,8 +21,12 @@ pub struct Unit {
     pub unscheduled: Vec<Uuid>,
     /// Delayed events to put into the timetable.
     pub scheduled: Vec<Scheduled>,
+    /// Streams whose events go.
+    pub removals: Vec<Removal>,
     /// Events to append, in this order.
     pub appends: Vec<Append>,
+    /// Snapshots to keep, of streams and names that differ.
+    pub snapshots: Vec<Snapshot>,
 }
 
 impl Unit {
@@ -56,6 +60,17 @@ impl Append {
     pub fn one(event: EventData) -> Self {
         Self { stream: event.stream.clone(), expected: Version::Any, events: vec![event] }
     }
+}
+
+/// A stream whose events go. Its versions go on behind them.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// The stream; a unit that removes it appends nothing to it.
+    pub stream: StreamName,
+    /// The version at which the stream must be.
+    pub expected: Version,
+    /// Whether nothing can be appended to it from now on.
+    pub tombstone: bool,
 }
 
 /// What became of a unit's appends.

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -14,12 +15,16 @@ use uuid::Uuid;
 use crate::{
     clock::Timestamp,
     delivery::{
-        Backend, Claim, Claimed, DeadLetter, DeadLetters, Deliveries, LetterFilter, Scheduled,
-        SubscriptionRow, Timetable,
+        Backend, Claim, Claimed, DeadLetter, DeadLetters, Deliveries, Fate, LetterFilter,
+        Scheduled, Steer, SubscriptionRow, Timetable,
     },
     error::{Error, Result},
     event::{name::StreamName, record::Recorded},
-    store::{BoxFuture, Committed, Page, Position, Selection, Store, Unit},
+    lease::{Member, Members},
+    store::{
+        BoxFuture, Committed, Features, Page, Position, Selection, Snapshot, Store, StreamRange,
+        StreamStats, Unit,
+    },
 };
 
 /// When a call fails.
@@ -47,8 +52,20 @@ pub enum Call<'a> {
     ReadAt,
     /// [`Store::read_stream`]
     ReadStream,
+    /// [`Store::stream_stats`]
+    StreamStats,
+    /// [`Store::snapshot`]
+    Snapshot,
+    /// [`Store::prune`]
+    Prune,
     /// [`Store::close`]
     Close,
+    /// [`Members::join`]
+    Join,
+    /// [`Members::renew`]
+    Renew,
+    /// [`Members::leave`]
+    Leave,
     /// [`Deliveries::claim`]
     Claim(&'a [Claim]),
     /// [`Deliveries::release`]
@@ -57,6 +74,10 @@ pub enum Call<'a> {
     Subscriptions,
     /// [`Deliveries::remove_subscription`]
     RemoveSubscription,
+    /// [`Deliveries::steer`]
+    Steer,
+    /// [`Deliveries::fate`]
+    Fate,
     /// [`DeadLetters::letters`]
     Letters,
     /// [`DeadLetters::letter`]
@@ -243,10 +264,34 @@ impl Store for FaultyStore {
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamName,
-        from: u64,
+        range: StreamRange,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
-        Box::pin(self.call(Call::ReadStream, move || self.inner.read_stream(stream, from, limit)))
+        Box::pin(self.call(Call::ReadStream, move || self.inner.read_stream(stream, range, limit)))
+    }
+
+    fn stream_stats<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<StreamStats>>> {
+        Box::pin(self.call(Call::StreamStats, move || self.inner.stream_stats(stream)))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>>> {
+        Box::pin(self.call(Call::Snapshot, move || self.inner.snapshot(stream, name)))
+    }
+
+    fn prune<'a>(
+        &'a self,
+        before: Timestamp,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.call(Call::Prune, move || self.inner.prune(before, selection, limit)))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -260,13 +305,43 @@ impl Store for FaultyStore {
     fn url(&self) -> &str {
         self.inner.url()
     }
+
+    fn features(&self) -> Features {
+        self.inner.features()
+    }
+}
+
+impl Members for FaultyStore {
+    fn join<'a>(
+        &'a self,
+        member: &'a Member,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Member>>> {
+        Box::pin(self.call(Call::Join, move || self.inner.join(member, lease)))
+    }
+
+    fn renew<'a>(
+        &'a self,
+        member: &'a Member,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Member>>> {
+        Box::pin(self.call(Call::Renew, move || self.inner.renew(member, lease)))
+    }
+
+    fn leave(&self, id: Uuid) -> BoxFuture<'_, Result> {
+        Box::pin(self.call(Call::Leave, move || self.inner.leave(id)))
+    }
 }
 
 impl Deliveries for FaultyStore {
-    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+    fn claim(
+        &self,
+        owner: Uuid,
+        claims: Vec<Claim>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Claimed>>>> {
         Box::pin(async move {
             let again = claims.clone();
-            self.call(Call::Claim(&again), move || self.inner.claim(claims)).await
+            self.call(Call::Claim(&again), move || self.inner.claim(owner, claims)).await
         })
     }
 
@@ -281,6 +356,23 @@ impl Deliveries for FaultyStore {
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         let answer = move || self.inner.remove_subscription(subscription);
         Box::pin(self.call(Call::RemoveSubscription, answer))
+    }
+
+    fn steer(&self, subscription: String, steer: Steer) -> BoxFuture<'_, Result> {
+        Box::pin(self.call(Call::Steer, move || self.inner.steer(subscription, steer)))
+    }
+
+    fn fate<'a>(
+        &'a self,
+        subscription: &'a str,
+        stream: &'a StreamName,
+        position: Position,
+    ) -> BoxFuture<'a, Result<Option<Fate>>> {
+        Box::pin(self.call(Call::Fate, move || self.inner.fate(subscription, stream, position)))
+    }
+
+    fn watch_others(&self) -> watch::Receiver<u64> {
+        self.inner.watch_others()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::State;
+use super::{State, streams::Stream};
 use crate::{
     backend::plan::{Plan, View},
     delivery::{DeadLetter, Progress, Scheduled},
@@ -13,7 +13,7 @@ use crate::{
         name::StreamName,
         record::{EventData, Recorded},
     },
-    store::{Committed, Placed, Position, Unit},
+    store::{Committed, Placed, Position, Tip, Unit},
 };
 
 impl State {
@@ -32,8 +32,14 @@ impl State {
         for scheduled in &plan.scheduled {
             self.schedule(scheduled);
         }
+        for removed in &plan.removals {
+            self.remove(removed);
+        }
         for (placed, event) in plan.fresh(&unit.appends) {
             self.append(placed, event);
+        }
+        for snapshot in &unit.snapshots {
+            self.keep(snapshot);
         }
         Ok(Committed { placed: plan.placed })
     }
@@ -58,19 +64,23 @@ impl State {
     }
 
     fn append(&mut self, placed: Placed, event: &EventData) {
-        let index = self.log.len();
-        self.streams.entry(event.stream.clone()).or_default().push(index);
+        let sequence = placed.position.sequence;
+        let stream = self.streams.entry(event.stream.clone()).or_default();
+        stream.events.insert(placed.version, sequence);
+        stream.version = placed.version;
         if event.derived {
-            self.derived.insert(event.id, index);
+            self.derived.insert(event.id, sequence);
         }
         let recorded = Recorded::new(placed.position, placed.version, event.clone());
-        self.log.push(Arc::new(recorded));
+        self.log.insert(sequence, Arc::new(recorded));
+        self.newest = sequence;
     }
 }
 
 impl View for State {
-    fn epoch(&mut self, subscription: &str) -> Result<Option<u64>> {
-        Ok(self.subscriptions.get(subscription).map(|subscription| subscription.epoch))
+    fn holds(&mut self, subscription: &str, epoch: u64) -> Result<bool> {
+        let held = self.subscriptions.get(subscription);
+        Ok(held.is_some_and(|held| held.shares.iter().any(|share| share.epoch == epoch)))
     }
 
     fn letter(&mut self, id: Uuid) -> Result<Option<DeadLetter>> {
@@ -81,16 +91,16 @@ impl View for State {
         Ok(self.due_of.contains_key(&id))
     }
 
-    fn version(&mut self, stream: &StreamName) -> Result<u64> {
-        Ok(self.streams.get(stream).map_or(0, |events| events.len() as u64))
+    fn tip(&mut self, stream: &StreamName) -> Result<Tip> {
+        Ok(self.streams.get(stream).map(Stream::tip).unwrap_or_default())
     }
 
     fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>> {
-        let first = self.derived.get(&id).map(|index| &self.log[*index]);
+        let first = self.derived.get(&id).and_then(|sequence| self.log.get(sequence));
         Ok(first.map(|recorded| (recorded.position, recorded.version)))
     }
 
     fn next_sequence(&self) -> u64 {
-        self.log.len() as u64 + 1
+        self.newest + 1
     }
 }

@@ -2,39 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use super::{MemoryStore, State};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{
+    MemoryStore, State,
+    shares::{Held, finish, take},
+    streams::has_passed,
+};
 use crate::{
     backend::plan::check_claims,
+    clock::Timestamp,
     delivery::{
-        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, LetterState, Parked, Progress,
-        SubscriptionRow,
+        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, LetterState, Parked, Partitions,
+        Progress, Share, Steer, SubscriptionRow, partition,
     },
-    error::Result,
+    error::{Error, Result},
+    event::name::StreamName,
     handler::entry::StartAt,
     store::{BoxFuture, Position},
 };
 
-/// A subscription's place.
+/// A subscription's places.
 #[derive(Debug)]
 pub(super) struct Subscription {
-    pub(super) epoch: u64,
     generation: u32,
-    clean: bool,
-    checkpoint: Checkpoint,
-    parked: BTreeMap<Position, Parked>,
+    paused: bool,
+    pub(super) shares: Vec<Held>,
+    pub(super) parked: BTreeMap<Position, Parked>,
 }
 
 impl Subscription {
     /// The generation is the first epoch, which no earlier subscription of the name had.
-    fn new(low_water: Position, epoch: u64) -> Self {
-        let checkpoint = Checkpoint { low_water, finished: Vec::new() };
-        let generation = u32::try_from(epoch).unwrap_or(u32::MAX);
-        Self { epoch, generation, clean: true, checkpoint, parked: BTreeMap::new() }
+    fn new(all: Partitions, low_water: Position, epoch: u64) -> Self {
+        let shares = vec![Held::free(all, epoch, Checkpoint::at(low_water))];
+        Self { generation: generation(epoch), paused: false, shares, parked: BTreeMap::new() }
+    }
+
+    pub(super) fn low_water(&self) -> Position {
+        let places = self.shares.iter().map(|share| share.checkpoint.low_water);
+        places.min().unwrap_or(Position::START)
     }
 
     /// Takes over what was achieved; the epoch has been checked.
     pub(super) fn advance(&mut self, progress: &Progress) {
-        self.checkpoint = progress.checkpoint.clone();
+        let share = self.shares.iter_mut().find(|share| share.epoch == progress.epoch);
+        if let Some(share) = share {
+            share.checkpoint = progress.checkpoint.clone();
+        }
         for parked in &progress.park {
             self.parked.insert(parked.position, parked.clone());
         }
@@ -42,14 +57,33 @@ impl Subscription {
             self.parked.remove(position);
         }
     }
+
+    /// The share of a key's partition.
+    fn share_of(&mut self, key: &str) -> Option<&mut Held> {
+        self.shares.iter_mut().find(|share| share.partitions.have(key))
+    }
+}
+
+fn generation(epoch: u64) -> u32 {
+    u32::try_from(epoch).unwrap_or(u32::MAX)
 }
 
 impl Deliveries for MemoryStore {
-    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+    fn claim(
+        &self,
+        owner: Uuid,
+        claims: Vec<Claim>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Claimed>>>> {
         Box::pin(async move {
             check_claims(&claims)?;
-            self.with(|state| Ok(claims.into_iter().map(|claim| state.claim(claim)).collect()))
-                .await
+            let (count, now) = (self.partitions(), self.clock.now());
+            let claimed = self.with(|state| {
+                let claim = |claim| state.claim(owner, claim, count, now);
+                claims.into_iter().map(claim).collect()
+            });
+            let claimed = claimed.await?;
+            self.tell_others();
+            Ok(claimed)
         })
     }
 
@@ -57,17 +91,23 @@ impl Deliveries for MemoryStore {
         Box::pin(async move {
             self.with(|state| {
                 let held = state.subscriptions.get_mut(&subscription);
-                if let Some(held) = held.filter(|held| held.epoch == epoch) {
-                    held.clean = true;
+                let shares = held.map(|held| held.shares.iter_mut()).into_iter().flatten();
+                for share in shares.filter(|share| share.epoch == epoch) {
+                    (share.clean, share.owner) = (true, None);
                 }
                 Ok(())
             })
-            .await
+            .await?;
+            self.tell_others();
+            Ok(())
         })
     }
 
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>> {
-        Box::pin(async { self.with(|state| Ok(state.rows())).await })
+        Box::pin(async {
+            let now = self.clock.now();
+            self.with(|state| Ok(state.rows(now))).await
+        })
     }
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
@@ -75,32 +115,92 @@ impl Deliveries for MemoryStore {
             self.with(|state| Ok(state.subscriptions.remove(&subscription).is_some())).await
         })
     }
+
+    fn steer(&self, subscription: String, steer: Steer) -> BoxFuture<'_, Result> {
+        Box::pin(async move {
+            self.with(|state| state.steer(&subscription, steer)).await?;
+            self.tell_others();
+            Ok(())
+        })
+    }
+
+    fn fate<'a>(
+        &'a self,
+        subscription: &'a str,
+        stream: &'a StreamName,
+        position: Position,
+    ) -> BoxFuture<'a, Result<Option<Fate>>> {
+        Box::pin(async move {
+            self.with(|state| Ok(state.fate(subscription, stream.as_str(), position))).await
+        })
+    }
+
+    fn watch_others(&self) -> watch::Receiver<u64> {
+        self.others.subscribe()
+    }
+}
+
+impl MemoryStore {
+    /// How many partitions a new subscription gets.
+    const fn partitions(&self) -> u32 {
+        if self.shared { partition::PARTITIONS } else { 1 }
+    }
 }
 
 impl State {
-    fn claim(&mut self, claim: Claim) -> Claimed {
-        let Claim { subscription: name, start, renamed_from } = claim;
+    fn claim(
+        &mut self,
+        owner: Uuid,
+        claim: Claim,
+        count: u32,
+        now: Timestamp,
+    ) -> Result<Option<Claimed>> {
+        let Claim { subscription: name, start, renamed_from, partitions_max } = claim;
         if let Some(old) = renamed_from
             && !self.subscriptions.contains_key(&name)
         {
             self.rename(&old, &name);
         }
-        self.epoch += 1;
-        let low_water = match start {
-            StartAt::Now => self.head(),
-            StartAt::Beginning => Position::START,
+        let all = Partitions::all(count)?;
+        if !self.subscriptions.contains_key(&name) {
+            let low_water = match start {
+                StartAt::Now => self.head(),
+                StartAt::Beginning => Position::START,
+            };
+            let new = Subscription::new(all, low_water, self.epoch + 1);
+            self.subscriptions.insert(name.clone(), new);
+        }
+        let Some(mut held) = self.subscriptions.remove(&name) else { return Ok(None) };
+        let is_free = |share: &Held| {
+            let is_held = |other| owner != other && self.is_alive(other, now);
+            all == Partitions::WHOLE || !share.owner.is_some_and(is_held)
         };
-        let new = || Subscription::new(low_water, self.epoch);
-        let held = self.subscriptions.entry(name.clone()).or_insert_with(new);
-        held.epoch = self.epoch;
-        let unclean = !std::mem::replace(&mut held.clean, false);
+        let mut epoch = self.epoch;
+        let next_epoch = || {
+            epoch += 1;
+            epoch
+        };
+        let share = take(&mut held.shares, owner, partitions_max, is_free, next_epoch);
+        self.epoch = epoch;
+        let claimed = share.map(|share| self.claimed(&name, &mut held, share));
+        self.subscriptions.insert(name, held);
+        Ok(claimed)
+    }
+
+    fn claimed(&self, name: &str, held: &mut Subscription, share: Held) -> Claimed {
+        for known in held.shares.iter_mut().filter(|known| known.epoch == share.epoch) {
+            known.clean = false;
+        }
+        let is_ours = |parked: &&Parked| share.partitions.have(&parked.key);
         Claimed {
-            epoch: held.epoch,
+            partitions: share.partitions,
+            epoch: share.epoch,
             generation: held.generation,
-            unclean,
-            checkpoint: held.checkpoint.clone(),
-            parked: held.parked.values().cloned().collect(),
-            letters: self.pending_letters(&name),
+            unclean: !share.clean,
+            paused: held.paused,
+            checkpoint: share.checkpoint,
+            parked: held.parked.values().filter(is_ours).cloned().collect(),
+            letters: self.pending_letters(name, share.partitions),
         }
     }
 
@@ -113,23 +213,96 @@ impl State {
         }
     }
 
-    fn pending_letters(&self, subscription: &str) -> Vec<DeadLetter> {
+    fn pending_letters(&self, subscription: &str, partitions: Partitions) -> Vec<DeadLetter> {
         let pending = |letter: &&DeadLetter| {
             letter.subscription == subscription
                 && (letter.holds_key || letter.state != LetterState::Dead)
+                && partitions.have(letter.original.stream.as_str())
         };
         self.letters_by_age().filter(pending).cloned().collect()
     }
 
-    fn rows(&self) -> Vec<SubscriptionRow> {
+    fn rows(&self, now: Timestamp) -> Vec<SubscriptionRow> {
         let row = |(name, held): (&String, &Subscription)| SubscriptionRow {
             subscription: name.clone(),
             generation: held.generation,
-            low_water: held.checkpoint.low_water,
+            paused: held.paused,
+            low_water: held.low_water(),
+            shares: self.shares(held, now),
             parked: held.parked.len() as u64,
             letters: self.letters.values().filter(|letter| letter.subscription == *name).count()
                 as u64,
         };
         self.subscriptions.iter().map(row).collect()
+    }
+
+    fn shares(&self, held: &Subscription, now: Timestamp) -> Vec<Share> {
+        let row = |share: &Held| share.row(|id| self.is_alive(id, now));
+        let mut shares: Vec<_> = held.shares.iter().map(row).collect();
+        shares.sort_by_key(|share| share.epoch);
+        shares
+    }
+
+    fn steer(&mut self, name: &str, steer: Steer) -> Result {
+        let stream = match steer {
+            Steer::Skip { position } => Some(self.stream_at(position)?),
+            _ => None,
+        };
+        let epoch = self.epoch + 1;
+        let held = self
+            .subscriptions
+            .get_mut(name)
+            .ok_or_else(|| Error::NotFound { what: "subscription", value: name.to_owned() })?;
+        match steer {
+            Steer::Pause => held.paused = true,
+            Steer::Resume => held.paused = false,
+            Steer::Move { to } => {
+                let partitions = held.shares.iter().map(|share| share.partitions);
+                let Some(all) = partitions.reduce(Partitions::with) else { return Ok(()) };
+                held.shares = vec![Held::free(all, epoch, Checkpoint::at(to))];
+                held.generation = generation(epoch);
+                held.parked.clear();
+                self.epoch = epoch;
+            }
+            Steer::Skip { position } => {
+                let key = stream.as_ref().map_or("", StreamName::as_str);
+                let was_parked = held.parked.remove(&position).is_some();
+                let Some(share) = held.share_of(key) else { return Ok(()) };
+                if !was_parked {
+                    if has_passed(&share.checkpoint, key, position) {
+                        let state = format!("`{name}` has handled the event at {position}");
+                        return Err(Error::WrongState(state));
+                    }
+                    finish(&mut share.checkpoint, position);
+                }
+                (share.epoch, share.owner, share.clean) = (epoch, None, true);
+                self.epoch = epoch;
+            }
+        }
+        Ok(())
+    }
+
+    fn stream_at(&self, position: Position) -> Result<StreamName> {
+        let event = self.event_at(position).ok_or_else(|| Error::NotFound {
+            what: "event at the position",
+            value: position.to_string(),
+        })?;
+        Ok(event.event.stream.clone())
+    }
+
+    fn fate(&self, subscription: &str, key: &str, position: Position) -> Option<Fate> {
+        let held = self.subscriptions.get(subscription)?;
+        if let Some(parked) = held.parked.get(&position) {
+            return Some(Fate::Parked(parked.state));
+        }
+        let is_its = |letter: &&DeadLetter| {
+            letter.position == position && letter.subscription == subscription
+        };
+        if let Some(letter) = self.letters_by_age().find(is_its) {
+            return Some(Fate::Dead(letter.id));
+        }
+        let share = held.shares.iter().find(|share| share.partitions.have(key))?;
+        let passed = has_passed(&share.checkpoint, key, position);
+        Some(if passed { Fate::Done } else { Fate::Ahead })
     }
 }

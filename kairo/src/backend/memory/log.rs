@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{MemoryStore, State, URL};
+use super::{MemoryStore, State};
 use crate::{
+    clock::Timestamp,
     error::Result,
     event::{name::StreamName, record::Recorded},
-    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
+    store::{
+        BoxFuture, Committed, Features, PAGE_BYTES_MAX, Page, Position, Selection, Snapshot, Store,
+        StreamRange, StreamStats, Unit,
+    },
 };
 
 /// The most events that are searched for selected ones at once, for others wait meanwhile.
@@ -19,6 +23,7 @@ impl Store for MemoryStore {
         Box::pin(async move {
             let committed = self.with(|state| state.commit(&unit)).await?;
             self.commits.send_modify(|commits| *commits += 1);
+            self.tell_others();
             Ok(committed)
         })
     }
@@ -65,10 +70,39 @@ impl Store for MemoryStore {
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamName,
-        from: u64,
+        range: StreamRange,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
-        Box::pin(async move { self.with(|state| Ok(state.stream(stream, from, limit))).await })
+        Box::pin(async move { self.with(|state| Ok(state.stream(stream, range, limit))).await })
+    }
+
+    fn stream_stats<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<StreamStats>>> {
+        Box::pin(async move { self.with(|state| Ok(state.stats(stream))).await })
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>>> {
+        Box::pin(async move {
+            self.with(|state| {
+                Ok(state.snapshots.get(stream).and_then(|kept| kept.get(name)).cloned())
+            })
+            .await
+        })
+    }
+
+    fn prune<'a>(
+        &'a self,
+        before: Timestamp,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move { self.with(|state| Ok(state.prune(before, selection, limit))).await })
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -83,65 +117,61 @@ impl Store for MemoryStore {
     }
 
     fn url(&self) -> &str {
-        URL
+        if self.shared { "memory:?shared=true" } else { "memory:" }
+    }
+
+    fn features(&self) -> Features {
+        Features { durable: false, shared: self.shared }
     }
 }
 
 impl State {
+    /// It does not go back when the newest events are deleted.
     pub(super) fn head(&self) -> Position {
-        self.log.last().map_or(Position::START, |recorded| recorded.position)
+        Position::at_sequence(self.newest)
     }
 
     fn page(&self, after: Position, selection: &Selection, limit: usize) -> Page {
         let head = self.head();
-        let searched = self.searched(after);
-        let reach = searched.last().map_or(after, |last| last.position);
-        let selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
-        let mut selected = selected.peekable();
         let (mut events, mut bytes) = (Vec::new(), 0);
+        let mut end = after;
+        let mut searched = self.searched(after);
         while events.len() < limit
             && bytes < PAGE_BYTES_MAX
-            && let Some(event) = selected.next()
+            && let Some(event) = searched.next()
         {
-            bytes += event.event.payload.len();
-            events.push(Arc::clone(event));
+            end = event.position;
+            if selection.has(&event.event) {
+                bytes += event.event.payload.len();
+                events.push(Arc::clone(event));
+            }
         }
-        let end = match selected.peek() {
-            // Where more is selected, the page ends at its last event.
-            Some(_) => events.last().map_or(after, |last| last.position),
-            None => reach,
-        };
+        if 0 < limit && self.log.range(end.sequence.saturating_add(1)..).next().is_none() {
+            end = end.max(head);
+        }
         Page { events, end, complete: head <= end }
     }
 
     /// The selected events of one search, and where it ended.
     fn count(&self, after: Position, selection: &Selection) -> (u64, Position) {
-        let searched = self.searched(after);
-        let selected = searched.iter().filter(|recorded| selection.has(&recorded.event.name));
-        let end = searched.last().map_or(after, |last| last.position);
-        (selected.count() as u64, end)
+        let (mut found, mut end) = (0, after);
+        for event in self.searched(after) {
+            found += u64::from(selection.has(&event.event));
+            end = event.position;
+        }
+        (found, end)
     }
 
     /// The events behind a position, as many as are searched at once.
-    fn searched(&self, after: Position) -> &[Arc<Recorded>] {
-        let start = self.log.partition_point(|recorded| recorded.position <= after);
-        &self.log[start..self.log.len().min(start.saturating_add(SEARCHED_MAX))]
+    fn searched(&self, after: Position) -> impl Iterator<Item = &Arc<Recorded>> {
+        let behind = after.sequence.saturating_add(1)..;
+        self.log.range(behind).map(|(_, event)| event).take(SEARCHED_MAX)
     }
 
     fn at(&self, positions: &[Position]) -> Vec<Arc<Recorded>> {
         let mut positions = positions.to_vec();
         positions.sort_unstable();
         positions.dedup();
-        let find = |position: &Position| {
-            self.log.binary_search_by_key(position, |recorded| recorded.position).ok()
-        };
-        positions.iter().filter_map(find).map(|index| Arc::clone(&self.log[index])).collect()
-    }
-
-    fn stream(&self, stream: &StreamName, from: u64, limit: usize) -> Vec<Arc<Recorded>> {
-        let events = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
-        let wanted = events.iter().skip(skipped).take(limit);
-        wanted.map(|index| Arc::clone(&self.log[*index])).collect()
+        positions.iter().filter_map(|it| self.event_at(*it)).map(Arc::clone).collect()
     }
 }

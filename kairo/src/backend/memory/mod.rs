@@ -7,6 +7,9 @@ mod commit;
 mod deliveries;
 mod letters;
 mod log;
+mod members;
+mod shares;
+mod streams;
 mod timetable;
 
 #[cfg(test)]
@@ -21,32 +24,34 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::deliveries::Subscription;
+use self::{deliveries::Subscription, members::Lease, streams::Stream};
 use super::url::StoreUrl;
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     delivery::{Backend, DeadLetter},
     error::{Error, Result},
     event::{
         name::StreamName,
         record::{EventData, Recorded},
     },
-    store::BoxFuture,
+    store::{BoxFuture, Snapshot},
 };
-
-/// The one URL of this back end.
-pub(super) const URL: &str = "memory:";
 
 /// Opens a new, empty store.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the URL names a place or an option: there are none.
-pub(super) fn open(url: &StoreUrl) -> Result<Arc<dyn Backend>> {
-    let [] = url.options([])?;
+/// [`Error::Invalid`] when the URL names a place, or an option that there is not.
+pub(super) fn open(url: &StoreUrl, clock: &Clock) -> Result<Arc<dyn Backend>> {
+    let [shared] = url.options(["shared"])?;
     if !url.place().is_empty() {
         return Err(url.invalid("a store in memory has no place; write `memory:`"));
     }
-    Ok(Arc::new(MemoryStore::new()))
+    let shared = match shared {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(url.invalid("`shared` is `true` or `false`")),
+    };
+    Ok(Arc::new(MemoryStore::new(shared, clock.clone())))
 }
 
 /// A store that lives as long as its process.
@@ -54,18 +59,25 @@ pub(super) fn open(url: &StoreUrl) -> Result<Arc<dyn Backend>> {
 pub(crate) struct MemoryStore {
     state: Mutex<State>,
     commits: watch::Sender<u64>,
+    /// Changes of anything else, in a store that several buses share.
+    others: watch::Sender<u64>,
+    shared: bool,
+    clock: Clock,
 }
 
 /// All that the store holds.
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
-    /// The log: the event of sequence `n` is at index `n - 1`.
-    log: Vec<Arc<Recorded>>,
-    /// The indexes in the log of a stream's events, by version.
-    streams: HashMap<StreamName, Vec<usize>>,
-    /// The indexes in the log of events with derived ids.
-    derived: HashMap<Uuid, usize>,
+    /// The log, by sequence.
+    log: BTreeMap<u64, Arc<Recorded>>,
+    /// The sequence of the newest event, also when it has been deleted.
+    newest: u64,
+    streams: HashMap<StreamName, Stream>,
+    /// The sequences of events with derived ids.
+    derived: HashMap<Uuid, u64>,
+    snapshots: HashMap<StreamName, HashMap<String, Snapshot>>,
+    members: BTreeMap<Uuid, Lease>,
     subscriptions: BTreeMap<String, Subscription>,
     /// The epoch of the last claim of any subscription: one that is removed and made again does
     /// not return to epochs that an old owner may still hold.
@@ -81,8 +93,16 @@ struct State {
 
 impl MemoryStore {
     /// An empty store.
-    pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), commits: watch::Sender::new(0) }
+    pub(crate) fn new(shared: bool, clock: Clock) -> Self {
+        let (commits, others) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { state: Mutex::default(), commits, others, shared, clock }
+    }
+
+    /// Tells the other buses that something has changed.
+    fn tell_others(&self) {
+        if self.shared {
+            self.others.send_modify(|changes| *changes += 1);
+        }
     }
 
     /// Runs one call under the lock.

@@ -26,7 +26,7 @@ fn event(stream: &str) -> EventData {
 
 #[tokio::test]
 async fn versions_have_no_gap_and_conflicts_change_nothing() {
-    let store = MemoryStore::new();
+    let store = MemoryStore::new(false, Clock::system());
     let commit = |expected| {
         let append = Append { expected, ..Append::one(event("user-1")) };
         store.commit(Unit::of_appends(vec![append]))
@@ -42,7 +42,7 @@ async fn versions_have_no_gap_and_conflicts_change_nothing() {
 
 #[tokio::test]
 async fn a_missing_delayed_event_fails_the_whole_unit() {
-    let store = MemoryStore::new();
+    let store = MemoryStore::new(false, Clock::system());
     let appends = vec![Append::one(event("user-1"))];
     let unit = Unit { unscheduled: vec![Uuid::nil()], appends, ..Unit::default() };
     assert!(matches!(store.commit(unit).await.unwrap_err(), Error::NotFound { .. }));

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt, stream::FuturesUnordered};
 use tokio::{sync::mpsc, task::JoinHandle};
+use uuid::Uuid;
 
 use super::{
     buffer::Buffer,
@@ -20,8 +21,8 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::{Claim, Claimed, LetterState, Parked, ParkedState},
-    engine::Engine,
+    delivery::{Claim, Claimed, LetterState, Parked, ParkedState, partition::PARTITIONS_MAX},
+    engine::{Engine, trouble::Trouble},
     error::Result,
     observe,
     store::Position,
@@ -41,7 +42,7 @@ pub(crate) struct Running {
 /// Claims subscriptions in one commit and runs them.
 pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Running>> {
     let claims = specs.iter().map(request).collect();
-    let claimed = engine.backend.claim(claims).await?;
+    let claimed = engine.backend.claim(Uuid::nil(), claims).await?.into_iter().flatten();
     let log_end = engine.backend.head().await?;
     let running = specs.into_iter().zip(claimed).map(|(spec, claimed)| {
         let spec = Arc::new(spec);
@@ -66,6 +67,7 @@ fn request(spec: &Spec) -> Claim {
         subscription: spec.name.to_string(),
         start: spec.start,
         renamed_from: spec.renamed_from.map(str::to_owned),
+        partitions_max: PARTITIONS_MAX,
     }
 }
 
@@ -92,9 +94,11 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         recorded,
         scanned_since: None,
         fetching: None,
+        reading: Trouble::default(),
+        writing: Trouble::default(),
         rows: VecDeque::new(),
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
-        paused: false,
+        paused: claimed.paused,
         stopping: false,
         engine,
         spec,

@@ -29,7 +29,7 @@ struct Entry {
 impl Ledger {
     /// Goes on where a checkpoint stands.
     pub(super) fn resume(checkpoint: Checkpoint) -> Self {
-        let Checkpoint { low_water, finished } = checkpoint;
+        let Checkpoint { low_water, finished, ahead: _ } = checkpoint;
         Self { low_water, read_to: low_water, window: VecDeque::new(), claimed: finished.into() }
     }
 
@@ -87,7 +87,7 @@ impl Ledger {
     pub(super) fn checkpoint(&self) -> Checkpoint {
         let early = self.window.iter().filter(|entry| entry.finished).map(|entry| entry.position);
         let finished = early.chain(self.claimed.iter().copied()).take(FINISHED_MAX).collect();
-        Checkpoint { low_water: self.low_water, finished }
+        Checkpoint { finished, ..Checkpoint::at(self.low_water) }
     }
 
     /// Raises the low water past all that is finished; what it passes needs no place of its own.
@@ -113,7 +113,7 @@ mod tests {
     #[track_caller]
     fn check(ledger: &Ledger, low_water: u64, finished: &[u64]) {
         let finished = finished.iter().copied().map(at).collect();
-        assert_eq!(ledger.checkpoint(), Checkpoint { low_water: at(low_water), finished });
+        assert_eq!(ledger.checkpoint(), Checkpoint { finished, ..Checkpoint::at(at(low_water)) });
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn what_was_finished_before_a_restart_is_not_handled_again() {
         let mut ledger =
-            Ledger::resume(Checkpoint { low_water: at(1), finished: vec![at(3), at(5)] });
+            Ledger::resume(Checkpoint { finished: vec![at(3), at(5)], ..Checkpoint::at(at(1)) });
         assert!(ledger.enter(at(2)));
         assert!(!ledger.enter(at(3)));
         check(&ledger, 1, &[3, 5]);
@@ -156,14 +156,15 @@ mod tests {
     #[test]
     fn what_was_finished_and_is_wanted_no_more_is_passed() {
         let finished = vec![at(5), at(20)];
-        let mut ledger = Ledger::resume(Checkpoint { low_water: at(3), finished });
+        let mut ledger = Ledger::resume(Checkpoint { finished, ..Checkpoint::at(at(3)) });
         ledger.scanned(at(9));
         check(&ledger, 9, &[20]);
     }
 
     #[test]
     fn a_finished_event_is_kept_when_the_log_has_lost_it() {
-        let mut ledger = Ledger::resume(Checkpoint { low_water: at(1), finished: vec![at(3)] });
+        let mut ledger =
+            Ledger::resume(Checkpoint { finished: vec![at(3)], ..Checkpoint::at(at(1)) });
         ledger.enter(at(4));
         ledger.finish(at(4));
         check(&ledger, 4, &[]);

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::DeadLetter,
-    engine::{Engine, stopped},
+    engine::{Engine, stopped, trouble::Trouble},
     error::Result,
     event::record::Recorded,
     store::{BoxFuture, Page, Position},
@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// These letters are being reprocessed.
     Replay(Vec<DeadLetter>),
     /// A letter has gone, by the hand of an operator.
-    LetterGone { id: Uuid, key: String },
+    LetterGone(Uuid),
     /// How it is.
     Status(oneshot::Sender<Status>),
     /// Stop as at a shutdown.
@@ -68,7 +68,7 @@ pub(crate) enum Command {
 }
 
 /// How a subscription is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Status {
     pub(crate) paused: bool,
     pub(crate) open_until: Option<Timestamp>,
@@ -77,6 +77,7 @@ pub(crate) struct Status {
     pub(crate) newer: usize,
     pub(crate) full: bool,
     pub(crate) read_to: Position,
+    pub(crate) failing: Option<String>,
 }
 
 /// What a task brings back that was sent to the store.
@@ -107,6 +108,9 @@ pub(super) struct Runner {
     pub(super) scanned_since: Option<Timestamp>,
     /// A read that is under way: of the log, or of parked events whose turn has come.
     pub(super) fetching: Option<JoinHandle<Result<Returned>>>,
+    /// What reads, and what commits of progress, fail with.
+    pub(super) reading: Trouble,
+    pub(super) writing: Trouble,
     /// Parked events whose turn has come, with their bodies.
     pub(super) rows: VecDeque<Job>,
     /// Counts what is done; made once, because naming it costs more than counting.
@@ -229,12 +233,12 @@ impl Runner {
                 }
             }
             // One that runs is let go when it ends, so that nothing of its key runs beside it.
-            Command::LetterGone { id, .. } if self.replays.mark_gone(id) => {}
-            Command::LetterGone { id, key } => {
+            Command::LetterGone(id) if self.replays.mark_gone(id) => {}
+            Command::LetterGone(id) => {
                 if self.replays.end(id).is_some() {
                     self.waiters.resolve(Subject::Letter(id), Outcome::Dropped);
                 }
-                self.parking.let_go(&key, id);
+                self.parking.let_go(id);
             }
             Command::Status(reply) => {
                 // Whoever asked may have gone.
@@ -288,6 +292,7 @@ impl Runner {
             newer: self.parking.newer(),
             full: self.parking.is_full(),
             read_to: self.ledger.read_to(),
+            failing: self.reading.now().or_else(|| self.writing.now()),
         }
     }
 }
