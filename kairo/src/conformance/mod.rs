@@ -92,34 +92,24 @@ fn expect<T, E: Display>(result: Result<T, E>) -> T {
 
 /// Makes one test of each law of a back end: `conformance!(name, harness)`, where `harness` is an
 /// expression for a new [`Harness`](crate::conformance::Harness), evaluated once for each test.
-/// Attributes in front of the name, such as `#[ignore = "needs a server"]`, are those of each test.
 #[macro_export]
 macro_rules! conformance {
-    ($(#[$attribute:meta])* $name:ident, $harness:expr) => {
-        $crate::__conformance! { [$(#[$attribute])*], $name, $harness }
-    };
-}
-
-/// The module of tests.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __conformance {
-    ($attributes:tt, $name:ident, $harness:expr) => {
+    ($name:ident, $harness:expr) => {
         mod $name {
             use super::*;
 
-            $crate::__laws! { $attributes, once, "current_thread", $harness }
+            $crate::__laws! { once, "current_thread", $harness }
 
             mod stress {
                 use super::*;
 
-                $crate::__laws! { $attributes, stress, "multi_thread", $harness }
+                $crate::__laws! { stress, "multi_thread", $harness }
             }
 
             mod restart {
                 use super::*;
 
-                $crate::__tests! { $attributes, alone, "multi_thread", $harness, restart:
+                $crate::__tests! { alone, "multi_thread", $harness, restart:
                     a_closed_store_says_so
                     what_is_durable_survives_a_restart
                     positions_and_versions_go_on_after_a_restart
@@ -134,11 +124,11 @@ macro_rules! __conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __laws {
-    ($attributes:tt, $run:ident, $flavor:literal, $harness:expr) => {
+    ($run:ident, $flavor:literal, $harness:expr) => {
         mod log {
             use super::*;
 
-            $crate::__tests! { $attributes, $run, $flavor, $harness, log:
+            $crate::__tests! { $run, $flavor, $harness, log:
                 commit_is_all_or_nothing
                 versions_have_no_gap
                 a_conflict_names_both_versions
@@ -161,7 +151,7 @@ macro_rules! __laws {
         mod reading {
             use super::*;
 
-            $crate::__tests! { $attributes, $run, $flavor, $harness, reading:
+            $crate::__tests! { $run, $flavor, $harness, reading:
                 an_event_comes_back_as_it_was
                 bytes_that_are_no_json_come_back
                 pages_cover_the_log_once
@@ -176,7 +166,7 @@ macro_rules! __laws {
         mod deliveries {
             use super::*;
 
-            $crate::__tests! { $attributes, $run, $flavor, $harness, deliveries:
+            $crate::__tests! { $run, $flavor, $harness, deliveries:
                 a_claim_starts_where_the_last_one_stopped
                 a_new_subscription_starts_where_it_asks
                 an_old_claim_is_fenced
@@ -195,7 +185,7 @@ macro_rules! __laws {
         mod letters {
             use super::*;
 
-            $crate::__tests! { $attributes, $run, $flavor, $harness, letters:
+            $crate::__tests! { $run, $flavor, $harness, letters:
                 letters_are_listed_oldest_first
                 filters_narrow_the_list
                 the_list_goes_on_behind_a_letter
@@ -211,7 +201,7 @@ macro_rules! __laws {
         mod timetable {
             use super::*;
 
-            $crate::__tests! { $attributes, $run, $flavor, $harness, timetable:
+            $crate::__tests! { $run, $flavor, $harness, timetable:
                 due_events_come_in_due_order
                 a_delayed_event_comes_back_as_it_was
                 the_next_due_time_is_known
@@ -225,7 +215,7 @@ macro_rules! __laws {
         mod faults {
             use super::*;
 
-            $crate::__tests! { $attributes, $run, $flavor, $harness, faults:
+            $crate::__tests! { $run, $flavor, $harness, faults:
                 a_caller_that_repeats_ends_right
             }
         }
@@ -236,25 +226,12 @@ macro_rules! __laws {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
-    ($attributes:tt, $run:ident, $flavor:literal, $harness:expr, $group:ident: $($law:ident)*) => {
-        $($crate::__law! { $attributes, $run, $flavor, $harness, $group::$law })*
-    };
-}
-
-/// The test of one law.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __law {
-    (
-        [$(#[$attribute:meta])*],
-        $run:ident, $flavor:literal, $harness:expr, $group:ident :: $law:ident
-    ) => {
+    ($run:ident, $flavor:literal, $harness:expr, $group:ident: $($law:ident)*) => {$(
         #[::tokio::test(flavor = $flavor)]
-        $(#[$attribute])*
         async fn $law() {
             $crate::conformance::$run($harness, $crate::conformance::$group::$law).await;
         }
-    };
+    )*};
 }
 
 #[cfg(test)]

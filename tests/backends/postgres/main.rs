@@ -37,7 +37,7 @@ fn server() -> String {
 
 impl Harness for Place {
     fn features(&self) -> Features {
-        Features { durable: true }
+        Features { durable: true, shared: true }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {
@@ -46,7 +46,7 @@ impl Harness for Place {
 }
 
 kairo::conformance!(
-    #[ignore = "needs PostgreSQL: run ./test"]
     laws,
-    Place::new()
+    Place::new(),
+    #[ignore = "needs PostgreSQL: run ./test"]
 );
