@@ -26,6 +26,7 @@ mod memory;
 mod plan;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod shares;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod url;

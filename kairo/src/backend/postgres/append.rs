@@ -39,6 +39,22 @@ macro_rules! last_of {
 }
 pub(super) use last_of;
 
+/// Where deleted events have left a stream.
+macro_rules! gone_of {
+    ($stream:literal) => {
+        concat!("(SELECT version, tombstone FROM {s}kairo_gone WHERE stream = ", $stream, ") AS d")
+    };
+}
+pub(super) use gone_of;
+
+/// The version of the last event, also when that has been deleted.
+macro_rules! version {
+    () => {
+        "greatest(coalesce(l.version, 0), coalesce(d.version, 0))"
+    };
+}
+pub(super) use version;
+
 /// The order of an event that follows `l`: a transaction that was begun early and appends late
 /// must not put it before that.
 macro_rules! order {
@@ -47,14 +63,16 @@ macro_rules! order {
     };
 }
 
-/// Whether the stream that `l` ends is as expected; see [`expectation`].
+/// Whether the stream that `l` and `d` end is as expected; see [`expectation`].
 macro_rules! fits {
     ($expected:literal) => {
         concat!(
-            "CASE ",
+            "d.tombstone IS NOT true AND CASE ",
             $expected,
-            " WHEN -1 THEN true WHEN -2 THEN l.version IS NOT NULL \
-              ELSE coalesce(l.version, 0) = ",
+            " WHEN -1 THEN true WHEN -2 THEN l.version IS NOT NULL WHEN -3 THEN l.version IS NULL \
+              ELSE ",
+            version!(),
+            " = ",
             $expected,
             " END"
         )
@@ -67,10 +85,14 @@ const ONE: &str = concat!(
     event_columns!(),
     ") SELECT s.epoch, ",
     order!(),
-    ", coalesce(l.version, 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM ",
+    ", ",
+    version!(),
+    " + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM ",
     writer!(),
     " LEFT JOIN LATERAL ",
     last_of!("$5"),
+    " ON true LEFT JOIN LATERAL ",
+    gone_of!("$5"),
     " ON true WHERE ",
     fits!("$12::bigint"),
     " RETURNING epoch, order_id, sequence, version, id"
@@ -79,7 +101,9 @@ const ONE: &str = concat!(
 /// Events of units, of which those are appended whose streams are all as expected. All streams of
 /// all units differ. What follows the places is the version of each stream that is not as expected.
 const MANY: &str = concat!(
-    "WITH r AS MATERIALIZED (SELECT a.no, a.unit, coalesce(l.version, 0) AS version, ",
+    "WITH r AS MATERIALIZED (SELECT a.no, a.unit, d.tombstone, ",
+    version!(),
+    " AS version, ",
     order!(),
     " AS order_id, ",
     fits!("a.expected"),
@@ -88,6 +112,8 @@ const MANY: &str = concat!(
     " CROSS JOIN unnest($14::text[], $15::bigint[], $16::bigint[]) WITH ORDINALITY \
        AS a (stream, expected, unit, no) LEFT JOIN LATERAL ",
     last_of!("a.stream"),
+    " ON true LEFT JOIN LATERAL ",
+    gone_of!("a.stream"),
     " ON true), b AS MATERIALIZED (SELECT array_agg(version ORDER BY no) AS version, \
        array_agg(order_id ORDER BY no) AS order_id, array_agg(unit ORDER BY no) AS unit FROM r), \
        u AS MATERIALIZED (SELECT array_agg(fits ORDER BY unit) AS fits \
@@ -102,8 +128,8 @@ const MANY: &str = concat!(
     event_rows!("$12::bigint[]", "no", "$13::bigint[]", "step"),
     " WHERE u.fits[b.unit[e.no]] ORDER BY e.ord \
        RETURNING epoch, order_id, sequence, version, id) \
-       SELECT epoch, order_id, sequence, version, id, NULL::bigint FROM i \
-       UNION ALL SELECT NULL, NULL, NULL, version, NULL, no FROM r WHERE NOT fits"
+       SELECT epoch, order_id, sequence, version, id, NULL::bigint, NULL::boolean FROM i \
+       UNION ALL SELECT NULL, NULL, NULL, version, NULL, no, tombstone FROM r WHERE NOT fits"
 );
 
 /// What became of a unit that was brought to the log.
@@ -111,8 +137,17 @@ const MANY: &str = concat!(
 pub(super) enum Appended {
     /// Its events are in the log.
     All(Committed),
-    /// Nothing of it is: this append expected its stream at another version than this one.
-    None(usize, u64),
+    /// Nothing of it is: this append does not find its stream as expected.
+    None(usize, Actual),
+}
+
+/// What a stream was instead.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Actual {
+    /// At this version.
+    At(u64),
+    /// Closed for good.
+    Tombstone,
 }
 
 /// What a stream must be, as a number.
@@ -120,7 +155,7 @@ fn expectation(expected: Version) -> i64 {
     match expected {
         Version::Any => -1,
         Version::Exists => -2,
-        Version::NoStream => 0,
+        Version::NoStream => -3,
         Version::At(version) => int(version),
     }
 }
@@ -178,7 +213,9 @@ fn deal<'a>(
     let (places, refusals) = rows.split_at(rows.partition_point(is_place));
     let mut actual = HashMap::new();
     for row in refusals {
-        actual.insert(count(row, 5)?, count(row, 3)?);
+        let is_closed = row.try_get::<Option<bool>, _>(6)?.unwrap_or_default();
+        let found = if is_closed { Actual::Tombstone } else { Actual::At(count(row, 3)?) };
+        actual.insert(count(row, 5)?, found);
     }
     let (mut places, mut number) = (places.iter(), 0);
     let mut dealt = Vec::new();
@@ -187,7 +224,7 @@ fn deal<'a>(
         number = *numbers.end();
         let refused = numbers.zip(0..).find_map(|(no, index)| Some((index, *actual.get(&no)?)));
         dealt.push(match refused {
-            Some((index, version)) => Appended::None(index, version),
+            Some((index, actual)) => Appended::None(index, actual),
             None => {
                 let events: usize = unit.appends.iter().map(|append| append.events.len()).sum();
                 let placed: Vec<_> =

@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use super::{
     Change, PostgresStore, Shared,
-    append::{Appended, append_many, append_one, last_of, read, writer},
+    append::{Actual, Appended, append_many, append_one, last_of, read, writer},
     connections::answered,
-    deliveries,
     failure::{Trouble, is_lost, is_race},
     lanes::{Batch, Entry},
     letters,
     rows::{Columns, event_columns, event_rows, int},
     seen::Seen,
+    shares, streams,
     tables::Tables,
     timetable,
 };
@@ -63,9 +63,9 @@ impl PostgresStore {
             Sort::Nothing => Ok(Committed::default()),
             Sort::Appends => shared.append(unit).await,
             Sort::Progress => {
-                deliveries::advance_alone(&shared.pool, &shared.tables, &unit.progress[0])
-                    .await
-                    .map(|()| Committed::default())
+                shares::advance_alone(&shared.pool, &shared.tables, &unit.progress[0]).await?;
+                shared.tell_others();
+                Ok(Committed::default())
             }
             Sort::Mixed => shared.write(&unit, false).await,
         }
@@ -84,8 +84,9 @@ enum Sort {
 }
 
 fn sort(unit: &Unit) -> Sort {
-    let Unit { progress, letters, unscheduled, scheduled, appends } = unit;
-    let others = letters.len() + unscheduled.len() + scheduled.len();
+    let Unit { progress, letters, unscheduled, scheduled, removals, appends, snapshots } = unit;
+    let others =
+        letters.len() + unscheduled.len() + scheduled.len() + removals.len() + snapshots.len();
     match (progress.as_slice(), appends.as_slice()) {
         _ if 0 < others => Sort::Mixed,
         ([], []) => Sort::Nothing,
@@ -148,7 +149,10 @@ impl Shared {
             Appended::None(index, actual) => {
                 let Append { stream, expected, .. } = &unit.appends[index];
                 let (stream, expected) = (stream.as_str().to_owned(), *expected);
-                Err(Error::Conflict { stream, expected, actual })
+                Err(match actual {
+                    Actual::At(actual) => Error::Conflict { stream, expected, actual },
+                    Actual::Tombstone => Error::Tombstone { stream },
+                })
             }
         }
     }
@@ -191,9 +195,10 @@ impl Shared {
     /// nothing but appends, that is found out first.
     async fn write(&self, unit: &Unit, doubtful: bool) -> Result<Committed> {
         let committed = self.transact(WRITING, &Writing { unit, doubtful }).await?;
-        if !committed.placed.is_empty() {
+        if !committed.placed.is_empty() || !unit.removals.is_empty() {
             self.wake();
         }
+        self.tell_others();
         Ok(committed)
     }
 }
@@ -243,17 +248,26 @@ impl Change for Writing<'_> {
             let lock = tables.query(LOCK).bind(streams(unit)).bind(tables.schema());
             answered(lock.execute(&mut *connection)).await?;
         }
+        if !unit.removals.is_empty() {
+            streams::lock(connection, tables).await?;
+        }
         let mut seen = Seen::look(connection, tables, unit).await?;
         let mut plan = Plan::make(unit, &mut seen)?;
         for progress in &unit.progress {
-            deliveries::advance(connection, tables, progress).await?;
+            shares::advance(connection, tables, progress).await?;
         }
         for (id, letter) in &plan.letters {
             letters::set(connection, tables, *id, letter.as_ref()).await?;
         }
         timetable::unschedule(connection, tables, &unit.unscheduled).await?;
         timetable::schedule(connection, tables, &plan.scheduled).await?;
+        for removed in &plan.removals {
+            streams::remove(connection, tables, removed).await?;
+        }
         insert(connection, tables, unit, &mut plan).await?;
+        for snapshot in &unit.snapshots {
+            streams::keep(connection, tables, snapshot).await?;
+        }
         Ok(Committed { placed: plan.placed })
     }
 }

@@ -1,86 +1,90 @@
-//! Subscriptions: their claims, places and parked events.
+//! Subscriptions: claiming them, and what there is to know about them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{
     Change, PostgresStore,
-    connections::{Connections, answered},
+    connections::answered,
     failure::Trouble,
     letters,
-    places::{pack, unpack},
-    rows::{bind_place, count, firsts, from_json, int, list, malformed, place, small, time},
-    tables::{Statement, Tables},
+    members::is_alive,
+    rows::{count, firsts, int, malformed, place, small},
+    shares::{self, partitions, read_parked, read_share, share_columns},
+    tables::Tables,
 };
 use crate::{
-    backend::plan::check_claims,
-    delivery::{
-        Checkpoint, Claim, Claimed, Deliveries, Parked, ParkedState, Progress, SubscriptionRow,
+    backend::{
+        plan::check_claims,
+        shares::{Held, take},
     },
-    error::{Error, Result},
+    delivery::{
+        Checkpoint, Claim, Claimed, Deliveries, Fate, Partitions, Share, Steer, SubscriptionRow,
+        partition::{PARTITIONS, PARTITIONS_MAX},
+    },
+    error::Result,
+    event::name::StreamName,
     handler::entry::StartAt,
     store::{BoxFuture, Position},
 };
 
-const RELEASE: &str =
-    "UPDATE {s}kairo_subscription SET clean = true WHERE name = $1 AND epoch = $2";
+const RELEASE: &str = "UPDATE {s}kairo_share SET clean = true, owner = NULL \
+     WHERE subscription = $1 AND epoch = $2";
 
-const ROWS: &str = "SELECT s.name, s.generation, s.low_epoch, s.low_order, s.low_sequence, \
+const ROWS: &str = concat!(
+    "SELECT s.name, s.generation, s.paused, s.partitions, \
      (SELECT count(*) FROM {s}kairo_parked AS p WHERE p.subscription = s.name), \
-     (SELECT count(*) FROM {s}kairo_dead_letter AS l WHERE l.subscription = s.name) \
-     FROM {s}kairo_subscription AS s ORDER BY s.name";
+     (SELECT count(*) FROM {s}kairo_dead_letter AS l WHERE l.subscription = s.name), \
+     h.epoch, h.partitions, (SELECT m.id FROM {s}kairo_member AS m WHERE m.id = h.owner AND ",
+    is_alive!(),
+    "), h.low_epoch, h.low_order, h.low_sequence \
+     FROM {s}kairo_subscription AS s LEFT JOIN {s}kairo_share AS h ON h.subscription = s.name \
+     ORDER BY s.name, h.epoch"
+);
 
-/// Those that are new; which claim is their first says the update that follows.
-const INSERT_NEW: &str = "INSERT INTO {s}kairo_subscription \
-     (name, generation, epoch, clean, low_epoch, low_order, low_sequence, finished) \
-     SELECT name, 0, 0, true, a, b, c, ''::bytea \
-     FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS w (name, a, b, c) \
-     ORDER BY name ON CONFLICT (name) DO NOTHING";
+const INSERT_NEW: &str = "INSERT INTO {s}kairo_subscription (name, generation, partitions) \
+     SELECT name, 0, $2 FROM unnest($1::text[]) AS w (name) ORDER BY name \
+     ON CONFLICT (name) DO NOTHING";
 
-const PLACES: &str = "SELECT name, clean, low_epoch, low_order, low_sequence, finished \
-     FROM {s}kairo_subscription WHERE name = ANY($1) ORDER BY name FOR UPDATE";
+const LOCK: &str = "SELECT name, generation, partitions, paused FROM {s}kairo_subscription \
+     WHERE name = ANY($1) ORDER BY name FOR UPDATE";
 
-/// The generation of a new subscription is its first epoch, which no earlier one of its name had:
-/// what that one has published is not taken for what this one publishes.
-const TAKE: &str = "UPDATE {s}kairo_subscription AS s SET epoch = n.epoch, clean = false, \
-     generation = CASE s.generation WHEN 0 THEN least(n.epoch, 4294967295) ELSE s.generation END \
-     FROM (SELECT nextval('{s}kairo_claim') AS epoch) AS n \
-     WHERE s.name = ANY($1) RETURNING s.name, s.epoch, s.generation";
+const SHARES: &str = concat!(
+    "SELECT ",
+    share_columns!(),
+    " FROM {s}kairo_share WHERE subscription = ANY($1) ORDER BY subscription, epoch FOR UPDATE"
+);
 
-const PARKED: &str = "SELECT subscription, epoch, order_id, sequence, key, state, due, crashes, \
-     attempts, failures FROM {s}kairo_parked WHERE subscription = ANY($1) \
-     ORDER BY subscription, epoch, order_id, sequence";
+const NEXT_EPOCH: &str = "SELECT nextval('{s}kairo_claim')";
 
-/// A subscription's new place, and nothing else if it has been claimed by somebody else.
-const ADVANCE: &str = "UPDATE {s}kairo_subscription \
-     SET low_epoch = $3, low_order = $4, low_sequence = $5, finished = $6 \
-     WHERE name = $1 AND epoch = $2 RETURNING 1";
+const ALIVE: &str = concat!("SELECT id FROM {s}kairo_member WHERE ", is_alive!());
 
-/// The same, with parked events.
-const ADVANCE_PARKED: &str = "WITH held AS (UPDATE {s}kairo_subscription \
-     SET low_epoch = $3, low_order = $4, low_sequence = $5, finished = $6 \
-     WHERE name = $1 AND epoch = $2 RETURNING 1), \
-     gone AS (DELETE FROM {s}kairo_parked AS p USING held, \
-      unnest($7::integer[], $8::bigint[], $9::bigint[]) AS w (a, b, c) \
-      WHERE p.subscription = $1 AND p.epoch = a AND p.order_id = b AND p.sequence = c), \
-     put AS (INSERT INTO {s}kairo_parked (subscription, epoch, order_id, sequence, key, state, \
-      due, crashes, attempts, failures) SELECT $1, w.* FROM held, \
-      unnest($10::integer[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], \
-      $15::bigint[], $16::bigint[], $17::bigint[], $18::text[]) AS w \
-      ON CONFLICT (subscription, epoch, order_id, sequence) DO UPDATE SET key = excluded.key, \
-      state = excluded.state, due = excluded.due, crashes = excluded.crashes, \
-      attempts = excluded.attempts, failures = excluded.failures) \
-     SELECT 1 FROM held";
+const NAME_GENERATION: &str =
+    "UPDATE {s}kairo_subscription SET generation = $2 WHERE name = ANY($1) AND generation = 0";
+
+/// How many epochs one step of the sequence is worth: more than a claim can use.
+const EPOCHS: u64 = 100;
+
+const _: () =
+    assert!((PARTITIONS_MAX as u64) + 2 <= EPOCHS, "each partition, the claim, a new one");
 
 impl Deliveries for PostgresStore {
-    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+    fn claim(
+        &self,
+        owner: Uuid,
+        claims: Vec<Claim>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Claimed>>>> {
         Box::pin(async move {
             check_claims(&claims)?;
             // Read before anything is locked: an event that is appended later lies behind it.
             let head = self.settled_head().await?;
-            let claiming = Claiming { claims: &claims, head };
-            self.shared.transact("claiming subscriptions of", &claiming).await
+            let claiming = Claiming { owner, claims: &claims, head };
+            let claimed = self.shared.transact("claiming subscriptions of", &claiming).await?;
+            self.shared.tell_others();
+            Ok(claimed)
         })
     }
 
@@ -88,7 +92,9 @@ impl Deliveries for PostgresStore {
         Box::pin(async move {
             let statement =
                 || self.shared.tables.query(RELEASE).bind(&subscription).bind(int(epoch));
-            self.shared.pool.fetch("releasing a subscription of", statement).await.map(drop)
+            self.shared.pool.fetch("releasing a subscription of", statement).await?;
+            self.shared.tell_others();
+            Ok(())
         })
     }
 
@@ -96,27 +102,75 @@ impl Deliveries for PostgresStore {
         Box::pin(async move {
             let statement = || self.shared.tables.query(ROWS);
             let rows = self.shared.pool.fetch("reading", statement).await?;
-            let rows: sqlx::Result<_> = rows.iter().map(subscription_row).collect();
-            rows.map_err(|error| self.unreadable(error))
+            subscription_rows(&rows).map_err(|error| self.unreadable(error))
         })
     }
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let removing = Removing(&subscription);
-            self.shared.transact("removing a subscription of", &removing).await
+            let removed = self.shared.transact("removing a subscription of", &removing).await?;
+            self.shared.tell_others();
+            Ok(removed)
         })
+    }
+
+    fn steer(&self, subscription: String, steer: Steer) -> BoxFuture<'_, Result> {
+        Box::pin(async move { self.steer_subscription(&subscription, steer).await })
+    }
+
+    fn fate<'a>(
+        &'a self,
+        subscription: &'a str,
+        stream: &'a StreamName,
+        position: Position,
+    ) -> BoxFuture<'a, Result<Option<Fate>>> {
+        Box::pin(self.fate_of(subscription, stream, position))
+    }
+
+    fn watch_others(&self) -> watch::Receiver<u64> {
+        self.shared.others.subscribe()
     }
 }
 
-fn subscription_row(row: &PgRow) -> sqlx::Result<SubscriptionRow> {
-    Ok(SubscriptionRow {
-        subscription: row.try_get(0)?,
-        generation: small(row, 1)?,
-        low_water: place(row, 2)?,
-        parked: count(row, 5)?,
-        letters: count(row, 6)?,
-    })
+/// Subscriptions of which each has a row for each of its shares.
+fn subscription_rows(rows: &[PgRow]) -> sqlx::Result<Vec<SubscriptionRow>> {
+    let mut found: Vec<SubscriptionRow> = Vec::new();
+    for row in rows {
+        let name: &str = row.try_get(0)?;
+        if found.last().is_none_or(|last| last.subscription != name) {
+            found.push(SubscriptionRow {
+                subscription: name.to_owned(),
+                generation: small(row, 1)?,
+                paused: row.try_get(2)?,
+                low_water: Position::START,
+                shares: Vec::new(),
+                parked: count(row, 4)?,
+                letters: count(row, 5)?,
+            });
+        }
+        if let Some(last) = found.last_mut()
+            && row.try_get::<Option<i64>, _>(6)?.is_some()
+        {
+            last.shares.push(Share {
+                partitions: partitions(row, 7, number(row, 3)?)?,
+                owner: row.try_get(8)?,
+                epoch: count(row, 6)?,
+                low_water: place(row, 9)?,
+            });
+        }
+    }
+    for row in &mut found {
+        let places = row.shares.iter().map(|share| share.low_water);
+        row.low_water = places.min().unwrap_or_default();
+    }
+    Ok(found)
+}
+
+/// Reads how many partitions there are.
+pub(super) fn number(row: &PgRow, column: usize) -> sqlx::Result<u32> {
+    let number: i32 = row.try_get(column)?;
+    u32::try_from(number).map_err(|error| malformed(column, error))
 }
 
 struct Removing<'a>(&'a str);
@@ -130,24 +184,29 @@ impl Change for Removing<'_> {
         tables: &Tables,
         _races: usize,
     ) -> Result<bool, Trouble> {
-        let delete = "DELETE FROM {s}kairo_subscription WHERE name = $1";
-        let delete = tables.query(delete).bind(self.0);
-        let removed = answered(delete.execute(&mut *connection)).await?.rows_affected();
-        // After the other one: its owner may have parked something until then.
-        let delete = "DELETE FROM {s}kairo_parked WHERE subscription = $1";
-        answered(tables.query(delete).bind(self.0).execute(&mut *connection)).await?;
+        let mut removed = 0;
+        // What is parked goes last: its owner may have parked something until its share was gone.
+        for delete in [
+            "DELETE FROM {s}kairo_subscription WHERE name = $1",
+            "DELETE FROM {s}kairo_share WHERE subscription = $1",
+            "DELETE FROM {s}kairo_parked WHERE subscription = $1",
+        ] {
+            let delete = tables.query(delete).bind(self.0);
+            removed += answered(delete.execute(&mut *connection)).await?.rows_affected();
+        }
         Ok(0 < removed)
     }
 }
 
 struct Claiming<'a> {
+    owner: Uuid,
     claims: &'a [Claim],
     /// Where those begin that are new and want only what is to come.
     head: Position,
 }
 
 impl Change for Claiming<'_> {
-    type Done = Vec<Claimed>;
+    type Done = Vec<Option<Claimed>>;
 
     /// Takes subscriptions over, one after the other as far as anybody can see.
     async fn make(
@@ -155,11 +214,11 @@ impl Change for Claiming<'_> {
         connection: &mut PgConnection,
         tables: &Tables,
         _races: usize,
-    ) -> Result<Vec<Claimed>, Trouble> {
+    ) -> Result<Vec<Option<Claimed>>, Trouble> {
         let (mut claimed, mut rest) = (Vec::with_capacity(self.claims.len()), self.claims);
         while !rest.is_empty() {
             let (apart, later) = rest.split_at(apart(rest));
-            claimed.extend(claim_apart(connection, tables, apart, self.head).await?);
+            claimed.extend(self.claim_apart(connection, tables, apart).await?);
             rest = later;
         }
         Ok(claimed)
@@ -176,42 +235,137 @@ fn apart<'a>(claims: &'a [Claim]) -> usize {
     claims.iter().position(meets_another).unwrap_or(claims.len())
 }
 
-/// Takes subscriptions over, all of them under one new epoch.
-async fn claim_apart(
-    connection: &mut PgConnection,
-    tables: &Tables,
-    claims: &[Claim],
-    head: Position,
-) -> sqlx::Result<Vec<Claimed>> {
-    for claim in claims {
-        if let Some(old) = &claim.renamed_from {
-            rename(connection, tables, old, &claim.subscription).await?;
+impl Claiming<'_> {
+    async fn claim_apart(
+        &self,
+        connection: &mut PgConnection,
+        tables: &Tables,
+        claims: &[Claim],
+    ) -> Result<Vec<Option<Claimed>>, Trouble> {
+        for claim in claims {
+            if let Some(old) = &claim.renamed_from {
+                rename(connection, tables, old, &claim.subscription).await?;
+            }
         }
+        let names: Vec<&str> = claims.iter().map(|claim| claim.subscription.as_str()).collect();
+        let insert = tables.query(INSERT_NEW).bind(&names).bind(PARTITIONS.cast_signed());
+        answered(insert.execute(&mut *connection)).await?;
+        let mut known = Known::lock(connection, tables, &names).await?;
+        let mut claimed = Vec::with_capacity(claims.len());
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        for claim in claims {
+            let name = claim.subscription.as_str();
+            let held = known.held.get_mut(name).ok_or(sqlx::Error::RowNotFound)?;
+            let before: HashSet<u64> = held.shares.iter().map(|share| share.epoch).collect();
+            claimed.push(self.take(claim, held, known.first_epoch, &known.alive)?);
+            let after: HashSet<u64> = held.shares.iter().map(|share| share.epoch).collect();
+            gone.extend(before.difference(&after).map(|epoch| (name, *epoch)));
+            new.extend(after.difference(&before).map(|epoch| (name, *epoch)));
+        }
+        let new: HashSet<(&str, u64)> = new.into_iter().collect();
+        let new: Vec<(&str, &Held)> = (known.held.iter())
+            .flat_map(|(name, held)| held.shares.iter().map(|share| (name.as_str(), share)))
+            .filter(|(name, share)| new.contains(&(*name, share.epoch)))
+            .collect();
+        shares::delete(connection, tables, &gone).await?;
+        shares::insert(connection, tables, &new).await?;
+        let generation = i64::from(generation(known.first_epoch));
+        let update = tables.query(NAME_GENERATION).bind(&names).bind(generation);
+        answered(update.execute(&mut *connection)).await?;
+        burden(connection, tables, &names, &mut claimed).await?;
+        Ok(claimed)
     }
-    let insert = insert_new(tables.query(INSERT_NEW), claims, head);
-    answered(insert.execute(&mut *connection)).await?;
-    let names: Vec<&str> = claims.iter().map(|claim| claim.subscription.as_str()).collect();
-    let rows = tables.query(PLACES).bind(&names);
-    let mut held = HashMap::new();
-    for row in answered(rows.fetch_all(&mut *connection)).await? {
-        held.insert(
-            row.try_get::<String, _>(0)?,
-            (row.try_get::<bool, _>(1)?, checkpoint(&row, 2)?),
-        );
+
+    /// Takes partitions of one subscription, as the shares then are.
+    fn take(
+        &self,
+        claim: &Claim,
+        held: &mut Subscription,
+        first_epoch: u64,
+        alive: &HashSet<Uuid>,
+    ) -> Result<Option<Claimed>> {
+        let mut epoch = first_epoch;
+        if held.shares.is_empty() {
+            let low_water = match claim.start {
+                StartAt::Now => self.head,
+                StartAt::Beginning => Position::START,
+            };
+            let all = Partitions::all(held.partitions)?;
+            held.shares.push(Held::free(all, first_epoch, Checkpoint::at(low_water)));
+        }
+        let is_free =
+            |share: &Held| share.owner.is_none_or(|it| it == self.owner || !alive.contains(&it));
+        let next_epoch = || {
+            epoch += 1;
+            epoch
+        };
+        let share = take(&mut held.shares, self.owner, claim.partitions_max, is_free, next_epoch);
+        let Some(share) = share else { return Ok(None) };
+        for known in held.shares.iter_mut().filter(|known| known.epoch == share.epoch) {
+            known.clean = false;
+        }
+        Ok(Some(Claimed {
+            partitions: share.partitions,
+            epoch: share.epoch,
+            generation: held.generation.unwrap_or_else(|| generation(first_epoch)),
+            unclean: !share.clean,
+            paused: held.paused,
+            checkpoint: share.checkpoint,
+            parked: Vec::new(),
+            letters: Vec::new(),
+        }))
     }
-    let mut taken: HashMap<String, Claimed> = HashMap::new();
-    let take = tables.query(TAKE).bind(&names);
-    for row in answered(take.fetch_all(&mut *connection)).await? {
-        let name: String = row.try_get(0)?;
-        let (clean, checkpoint) = held.remove(&name).ok_or(sqlx::Error::RowNotFound)?;
-        let (epoch, generation, unclean) = (count(&row, 1)?, small(&row, 2)?, !clean);
-        let (parked, letters) = (Vec::new(), Vec::new());
-        let claimed = Claimed { epoch, generation, unclean, checkpoint, parked, letters };
-        taken.insert(name, claimed);
+}
+
+/// The generation of a new subscription is its first epoch, which no earlier one of its name had:
+/// what that one has published is not taken for what this one publishes.
+pub(super) fn generation(epoch: u64) -> u32 {
+    u32::try_from(epoch).unwrap_or(u32::MAX)
+}
+
+/// A subscription in the transaction that claims it.
+pub(super) struct Subscription {
+    /// `None` when it is new.
+    pub(super) generation: Option<u32>,
+    pub(super) partitions: u32,
+    paused: bool,
+    pub(super) shares: Vec<Held>,
+}
+
+/// Subscriptions that nobody else claims or advances until the transaction ends.
+pub(super) struct Known {
+    pub(super) held: HashMap<String, Subscription>,
+    alive: HashSet<Uuid>,
+    /// This epoch and those behind it, [`EPOCHS`] in all, are this transaction's own.
+    pub(super) first_epoch: u64,
+}
+
+impl Known {
+    pub(super) async fn lock(
+        connection: &mut PgConnection,
+        tables: &Tables,
+        names: &[&str],
+    ) -> sqlx::Result<Self> {
+        let mut held = HashMap::new();
+        let lock = tables.query(LOCK).bind(names);
+        for row in answered(lock.fetch_all(&mut *connection)).await? {
+            let generation = Some(small(&row, 1)?).filter(|generation| 0 < *generation);
+            let (partitions, paused) = (number(&row, 2)?, row.try_get(3)?);
+            let subscription = Subscription { generation, partitions, paused, shares: Vec::new() };
+            held.insert(row.try_get(0)?, subscription);
+        }
+        let shares = tables.query(SHARES).bind(names);
+        for row in answered(shares.fetch_all(&mut *connection)).await? {
+            if let Some(subscription) = held.get_mut(row.try_get::<&str, _>(0)?) {
+                subscription.shares.push(read_share(&row, 0, subscription.partitions)?);
+            }
+        }
+        let alive = answered(tables.query(ALIVE).fetch_all(&mut *connection)).await?;
+        let alive = firsts(&alive)?.into_iter().collect();
+        // After everything is locked, so that a later claim has higher epochs.
+        let epoch = answered(tables.query(NEXT_EPOCH).fetch_one(&mut *connection)).await?;
+        Ok(Self { held, alive, first_epoch: count(&epoch, 0)? })
     }
-    burden(connection, tables, &names, &mut taken).await?;
-    let claimed = names.iter().map(|name| taken.remove(*name));
-    claimed.map(|claimed| claimed.ok_or(sqlx::Error::RowNotFound)).collect()
 }
 
 /// Moves a subscription and its letters to another name, unless there is one already.
@@ -228,6 +382,7 @@ async fn rename(
         return Ok(());
     }
     for update in [
+        "UPDATE {s}kairo_share SET subscription = $2 WHERE subscription = $1",
         "UPDATE {s}kairo_parked SET subscription = $2 WHERE subscription = $1",
         "UPDATE {s}kairo_dead_letter SET subscription = $2 WHERE subscription = $1",
     ] {
@@ -237,140 +392,31 @@ async fn rename(
     Ok(())
 }
 
-fn insert_new(statement: Statement, claims: &[Claim], head: Position) -> Statement {
-    let names: Vec<&str> = claims.iter().map(|claim| claim.subscription.as_str()).collect();
-    let places: Vec<_> = (claims.iter())
-        .map(|claim| match claim.start {
-            StartAt::Now => head,
-            StartAt::Beginning => Position::START,
-        })
-        .collect();
-    bind_places(statement.bind(names), &places)
-}
-
-/// Binds places to three lists.
-fn bind_places<'a>(
-    statement: Statement,
-    places: impl IntoIterator<Item = &'a Position> + Clone,
-) -> Statement {
-    let epoch = |place: &Position| i32::try_from(place.epoch).unwrap_or(i32::MAX);
-    let epochs: Vec<_> = places.clone().into_iter().map(epoch).collect();
-    let orders: Vec<_> = places.clone().into_iter().map(|place| int(place.order)).collect();
-    let sequences: Vec<_> = places.into_iter().map(|place| int(place.sequence)).collect();
-    statement.bind(epochs).bind(orders).bind(sequences)
-}
-
-/// Adds what subscriptions have parked, and the letters that concern their claims.
+/// Adds what the claimed partitions have parked, and the letters that concern them.
 async fn burden(
     connection: &mut PgConnection,
     tables: &Tables,
     names: &[&str],
-    taken: &mut HashMap<String, Claimed>,
+    claimed: &mut [Option<Claimed>],
 ) -> sqlx::Result<()> {
-    let parked = tables.query(PARKED).bind(names);
+    let mut places: HashMap<&str, &mut Claimed> = (names.iter().copied().zip(claimed))
+        .filter_map(|(name, claimed)| Some((name, claimed.as_mut()?)))
+        .collect();
+    let parked = tables.query(shares::PARKED).bind(names);
     for row in answered(parked.fetch_all(&mut *connection)).await? {
-        if let Some(claimed) = taken.get_mut(row.try_get::<&str, _>(0)?) {
-            claimed.parked.push(read_parked(&row)?);
+        let parked = read_parked(&row)?;
+        if let Some(claimed) = places.get_mut(row.try_get::<&str, _>(0)?)
+            && claimed.partitions.have(&parked.key)
+        {
+            claimed.parked.push(parked);
         }
     }
     for letter in letters::pending(connection, tables, names).await? {
-        if let Some(claimed) = taken.get_mut(&letter.subscription) {
+        if let Some(claimed) = places.get_mut(letter.subscription.as_str())
+            && claimed.partitions.have(letter.original.stream.as_str())
+        {
             claimed.letters.push(letter);
         }
     }
     Ok(())
-}
-
-fn checkpoint(row: &PgRow, first: usize) -> sqlx::Result<Checkpoint> {
-    let low_water = place(row, first)?;
-    let finished = unpack(low_water, row.try_get(first + 3)?)
-        .ok_or_else(|| malformed(first + 3, "these are no ascending places"))?;
-    Ok(Checkpoint { low_water, finished })
-}
-
-fn read_parked(row: &PgRow) -> sqlx::Result<Parked> {
-    let missing = || malformed(5, "what its state needs is missing");
-    Ok(Parked {
-        position: place(row, 1)?,
-        key: row.try_get(4)?,
-        state: match row.try_get(5)? {
-            "retry" => ParkedState::Retry { due: time(row, 6)?.ok_or_else(missing)? },
-            "behind" => ParkedState::Behind,
-            "newer" => ParkedState::Newer,
-            "alone" => ParkedState::Alone { crashes: small(row, 7)? },
-            other => {
-                return Err(malformed(5, format!("`{other}` is no state of a parked event")));
-            }
-        },
-        attempts: small(row, 8)?,
-        failures: from_json(row, 9)?.unwrap_or_default(),
-    })
-}
-
-/// Takes over what was achieved, in a transaction in which the epoch has been checked.
-pub(super) async fn advance(
-    connection: &mut PgConnection,
-    tables: &Tables,
-    progress: &Progress,
-) -> sqlx::Result<()> {
-    answered(statement(tables, progress).execute(connection)).await.map(drop)
-}
-
-/// Takes over what was achieved, as a whole or not at all.
-///
-/// # Errors
-/// [`Error::Fenced`] when somebody else has claimed the subscription.
-pub(super) async fn advance_alone(
-    pool: &Connections,
-    tables: &Tables,
-    progress: &Progress,
-) -> Result {
-    let rows = pool.fetch("writing to", || statement(tables, progress)).await?;
-    if firsts::<i32>(&rows).is_ok_and(|held| held.is_empty()) {
-        return Err(Error::Fenced { subscription: progress.subscription.clone() });
-    }
-    Ok(())
-}
-
-fn statement(tables: &Tables, progress: &Progress) -> Statement {
-    let Progress { subscription, epoch, checkpoint, park, unpark, .. } = progress;
-    let is_plain = park.is_empty() && unpark.is_empty();
-    let text = if is_plain { ADVANCE } else { ADVANCE_PARKED };
-    let statement = tables.query(text).bind(subscription).bind(int(*epoch));
-    let statement = bind_place(statement, checkpoint.low_water)
-        .bind(pack(checkpoint.low_water, &checkpoint.finished));
-    if is_plain {
-        return statement;
-    }
-    // Of several rows for a place the last one counts, and one that goes away is not made.
-    let mut rows: BTreeMap<Position, &Parked> =
-        park.iter().map(|parked| (parked.position, parked)).collect();
-    rows.retain(|position, _| !unpark.contains(position));
-    bind_parked(bind_places(statement, unpark), &rows)
-}
-
-fn bind_parked(statement: Statement, rows: &BTreeMap<Position, &Parked>) -> Statement {
-    let statement = bind_places(statement, rows.keys());
-    let rows = || rows.values();
-    let state = |parked: &&Parked| match parked.state {
-        ParkedState::Retry { .. } => "retry",
-        ParkedState::Behind => "behind",
-        ParkedState::Newer => "newer",
-        ParkedState::Alone { .. } => "alone",
-    };
-    let due = |parked: &&Parked| match parked.state {
-        ParkedState::Retry { due } => Some(due.as_microsecond()),
-        _ => None,
-    };
-    let crashes = |parked: &&Parked| match parked.state {
-        ParkedState::Alone { crashes } => Some(i64::from(crashes)),
-        _ => None,
-    };
-    statement
-        .bind(rows().map(|parked| parked.key.as_str()).collect::<Vec<_>>())
-        .bind(rows().map(state).collect::<Vec<_>>())
-        .bind(rows().map(due).collect::<Vec<_>>())
-        .bind(rows().map(crashes).collect::<Vec<_>>())
-        .bind(rows().map(|parked| i64::from(parked.attempts)).collect::<Vec<_>>())
-        .bind(rows().map(|parked| list(&parked.failures)).collect::<Vec<_>>())
 }

@@ -11,15 +11,17 @@ use tokio::sync::watch;
 use super::{
     PostgresStore,
     rows::{EVENT_COLUMNS, Names, bind_place, count, event, event_columns, int, place},
+    selection::{bind_selection, selected},
     tables::Statement,
 };
 use crate::{
+    clock::Timestamp,
     error::Result,
-    event::{
-        name::{EventName, StreamName},
-        record::Recorded,
+    event::{name::StreamName, record::Recorded},
+    store::{
+        BoxFuture, Committed, Direction, Features, PAGE_BYTES_MAX, Page, Position, Selection,
+        Snapshot, Store, StreamRange, StreamStats, Unit,
     },
-    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
 };
 
 /// The most events that one page searches for selected ones.
@@ -52,22 +54,23 @@ const PLACE_COLUMNS: usize = 4;
 /// The gate `g`, and what was appended last, before or behind it, as `l`.
 macro_rules! gate {
     () => {
-        "(SELECT epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS order_id \
-          FROM {s}kairo_store) AS g \
+        "(SELECT epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS order_id, \
+          newest_epoch, newest_order, newest_sequence FROM {s}kairo_store) AS g \
          LEFT JOIN LATERAL (SELECT epoch, order_id FROM {event} \
           ORDER BY epoch DESC, order_id DESC, sequence DESC LIMIT 1) AS l ON true"
     };
 }
 
-/// The columns of the gate, and whether something is behind it.
+/// The columns of [`Gate`].
 macro_rules! gate_columns {
     () => {
-        "g.epoch, g.order_id, l.epoch, l.order_id"
+        "g.epoch, g.order_id, l.epoch, l.order_id, \
+         g.newest_epoch, g.newest_order, g.newest_sequence"
     };
 }
 
 /// The number of these columns.
-const GATE_COLUMNS: usize = 4;
+const GATE_COLUMNS: usize = 7;
 
 /// The events behind a place and before the gate.
 macro_rules! readable {
@@ -94,7 +97,7 @@ const PAGE: &str = concat!(
 );
 
 /// The selected events of a page; beside them the last one that was searched.
-const PAGE_OF_NAMES: &str = concat!(
+const SELECTED_PAGE: &str = concat!(
     "SELECT ",
     gate_columns!(),
     ", ",
@@ -106,9 +109,11 @@ const PAGE_OF_NAMES: &str = concat!(
       SELECT z.*, row_number() OVER w AS searched, lead(true) OVER w IS NULL AS is_last, \
       sum(CASE WHEN selected THEN octet_length(payload) ELSE 0 END) OVER w \
       - CASE WHEN selected THEN octet_length(payload) ELSE 0 END AS before \
-      FROM (SELECT x.*, name = ANY($6) AS selected FROM (",
+      FROM (SELECT x.*, ",
+    selected!("$6", "$7", "$8"),
+    " AS selected FROM (",
     readable!(recorded_columns!()),
-    " ORDER BY epoch, order_id, sequence LIMIT $7) AS x) AS z \
+    " ORDER BY epoch, order_id, sequence LIMIT $9) AS x) AS z \
       WINDOW w AS (ROWS UNBOUNDED PRECEDING)) AS y \
       WHERE selected AND before < $5 OR is_last LIMIT $4) AS p ON true"
 );
@@ -132,12 +137,14 @@ const COUNT: &str = concat!(
     " LIMIT $4) AS p ON true"
 );
 
-const COUNT_OF_NAMES: &str = concat!(
+const SELECTED_COUNT: &str = concat!(
     "SELECT count(*) FROM ",
     gate!(),
     " JOIN LATERAL (",
     readable!("1"),
-    " AND name = ANY($5) LIMIT $4) AS p ON true"
+    " AND ",
+    selected!("$5", "$6", "$7"),
+    " LIMIT $4) AS p ON true"
 );
 
 const AT: &str = concat!(
@@ -147,13 +154,22 @@ const AT: &str = concat!(
     " FROM {event} WHERE epoch = a AND order_id = b AND sequence = c) AS e ON true"
 );
 
-const STREAM: &str = concat!(
-    "SELECT * FROM (SELECT x.*, sum(octet_length(payload)) OVER (ROWS UNBOUNDED PRECEDING) \
-     - octet_length(payload) AS before FROM (SELECT ",
-    recorded_columns!(),
-    " FROM {event} WHERE stream = $1 AND $2 <= version ORDER BY version LIMIT $3) AS x) AS y \
-     WHERE before < $4"
-);
+/// Events of a stream in one direction.
+macro_rules! stream {
+    ($direction:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT x.*, sum(octet_length(payload)) OVER (ROWS UNBOUNDED PRECEDING) \
+             - octet_length(payload) AS before FROM (SELECT ",
+            recorded_columns!(),
+            " FROM {event} WHERE stream = $1 AND version BETWEEN $2 AND $3 ORDER BY version ",
+            $direction,
+            " LIMIT $4) AS x) AS y WHERE before < $5"
+        )
+    };
+}
+
+const FORWARDS: &str = stream!("ASC");
+const BACKWARDS: &str = stream!("DESC");
 
 impl Store for PostgresStore {
     fn commit(&self, unit: Unit) -> BoxFuture<'_, Result<Committed>> {
@@ -192,10 +208,34 @@ impl Store for PostgresStore {
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamName,
-        from: u64,
+        range: StreamRange,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
-        Box::pin(self.stream(stream, from, limit))
+        Box::pin(self.stream(stream, range, limit))
+    }
+
+    fn stream_stats<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<StreamStats>>> {
+        Box::pin(self.stats(stream))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>>> {
+        Box::pin(self.read_snapshot(stream, name))
+    }
+
+    fn prune<'a>(
+        &'a self,
+        before: Timestamp,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.prune_oldest(before, selection, limit))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -209,6 +249,10 @@ impl Store for PostgresStore {
     fn url(&self) -> &str {
         self.shared.failing.url()
     }
+
+    fn features(&self) -> Features {
+        Features { durable: true, shared: true }
+    }
 }
 
 impl PostgresStore {
@@ -219,7 +263,9 @@ impl PostgresStore {
             let statement = || self.shared.tables.query(HEAD);
             let rows = self.shared.pool.fetch("reading", statement).await?;
             let read = rows.first().map_or(Ok((Gate::default(), Position::START)), |row| {
-                Ok((Gate::read(row)?, found(row, GATE_COLUMNS)?.unwrap_or_default()))
+                let gate = Gate::read(row)?;
+                // It does not go back when the newest events are deleted.
+                Ok((gate, found(row, GATE_COLUMNS)?.unwrap_or_default().max(gate.newest())))
             });
             let (gate, head) = read.map_err(|error| self.unreadable(error))?;
             if !self.waits(&mut wait, gate).await {
@@ -259,7 +305,7 @@ impl PostgresStore {
         let with = |text| bind_place(tables.query(text), after).bind(int(limit as u64)).bind(bytes);
         match selection {
             Selection::All => with(PAGE),
-            Selection::Names(names) => with(PAGE_OF_NAMES).bind(texts(names)).bind(SEARCHED_MAX),
+            selection => bind_selection(with(SELECTED_PAGE), selection).bind(SEARCHED_MAX),
         }
     }
 
@@ -275,7 +321,7 @@ impl PostgresStore {
             let with = |text| bind_place(tables.query(text), after).bind(int(limit));
             match selection {
                 Selection::All => with(COUNT),
-                Selection::Names(names) => with(COUNT_OF_NAMES).bind(texts(names)),
+                selection => bind_selection(with(SELECTED_COUNT), selection),
             }
         });
         let rows = rows.await?;
@@ -300,12 +346,17 @@ impl PostgresStore {
     async fn stream(
         &self,
         stream: &StreamName,
-        from: u64,
+        range: StreamRange,
         limit: usize,
     ) -> Result<Vec<Arc<Recorded>>> {
+        let text = match range.direction {
+            Direction::Forwards => FORWARDS,
+            Direction::Backwards => BACKWARDS,
+        };
         let statement = || {
-            let statement = self.shared.tables.query(STREAM).bind(stream.as_str());
-            statement.bind(int(from)).bind(int(limit as u64)).bind(int(PAGE_BYTES_MAX as u64))
+            let statement = self.shared.tables.query(text).bind(stream.as_str());
+            let statement = statement.bind(int(range.from)).bind(int(range.to));
+            statement.bind(int(limit as u64)).bind(int(PAGE_BYTES_MAX as u64))
         };
         let rows = self.shared.pool.fetch("reading", statement).await?;
         recorded(&rows, 0).map_err(|error| self.unreadable(error))
@@ -329,11 +380,6 @@ impl PostgresStore {
     }
 }
 
-/// The names as a statement takes them.
-fn texts(names: &[EventName]) -> Vec<String> {
-    names.iter().map(|name| name.as_str().to_owned()).collect()
-}
-
 /// The epoch and order of a transaction.
 pub(super) type Order = (i32, i64);
 
@@ -344,6 +390,8 @@ struct Gate {
     first_hidden: Order,
     /// The order of what was appended last.
     last: Order,
+    /// The place that the log had reached when events were last deleted.
+    deleted: Position,
 }
 
 impl Gate {
@@ -352,12 +400,20 @@ impl Gate {
         Ok(Self {
             first_hidden: (row.try_get(0)?, row.try_get(1)?),
             last: (last.0.unwrap_or_default(), last.1.unwrap_or(-1)),
+            deleted: place(row, 4)?,
         })
     }
 
     /// Whether something has been committed that cannot be read yet.
     fn hides(self) -> bool {
         self.first_hidden <= self.last
+    }
+
+    /// The deleted place that a reader has reached at the end of the log, if there is one.
+    fn newest(self) -> Position {
+        let Position { epoch, order, .. } = self.deleted;
+        let order = (i32::try_from(epoch).unwrap_or(i32::MAX), int(order));
+        if order < self.first_hidden { self.deleted } else { Position::START }
     }
 }
 
@@ -412,7 +468,9 @@ impl Looked {
             Some(last) if is_full => last.position,
             _ => self.searched_to.unwrap_or(after),
         };
-        Page { events: self.events, end: end.max(after), complete: !is_full && !self.more }
+        let complete = !is_full && !self.more;
+        let end = if complete { end.max(self.gate.newest()) } else { end };
+        Page { events: self.events, end: end.max(after), complete }
     }
 }
 

@@ -14,6 +14,7 @@ mod failure;
 mod lanes;
 mod letters;
 mod log;
+mod members;
 mod notify;
 mod open;
 mod options;
@@ -21,7 +22,11 @@ mod places;
 mod rows;
 mod schema;
 mod seen;
+mod selection;
 mod server;
+mod shares;
+mod steering;
+mod streams;
 mod tables;
 mod timetable;
 
@@ -31,10 +36,7 @@ use std::{
 };
 
 use sqlx::{Connection, PgConnection};
-use tokio::{
-    sync::{Notify, watch},
-    task::AbortHandle,
-};
+use tokio::{sync::watch, task::AbortHandle};
 use uuid::Uuid;
 
 use self::{
@@ -42,6 +44,7 @@ use self::{
     failure::{Failing, Trouble, is_lost, is_race},
     lanes::{ALONE_MAX, LANES, Lanes},
     log::Order,
+    notify::News,
     tables::Tables,
 };
 use super::url::StoreUrl;
@@ -80,8 +83,9 @@ struct Shared {
     appenders: Connections,
     lanes: Arc<Lanes>,
     commits: watch::Sender<u64>,
-    /// There is something that other processes have not been told.
-    told: Notify,
+    /// What other processes have said of changes beside the log.
+    others: watch::Sender<u64>,
+    news: News,
     /// Who this process is to the others.
     me: Uuid,
     /// The oldest open transaction, if it has been waited for in vain.
@@ -115,7 +119,8 @@ impl PostgresStore {
             appenders: Connections::new(&connector, ALONE_MAX + LANES),
             lanes: Arc::new(Lanes::new()),
             commits: watch::Sender::new(0),
-            told: Notify::new(),
+            others: watch::Sender::new(0),
+            news: News::default(),
             me: clock.new_id(),
             stuck: Mutex::default(),
             clock,
@@ -202,7 +207,12 @@ impl Shared {
     /// Says that events have come in, here and to the other processes.
     fn wake(&self) {
         self.wake_watchers();
-        self.told.notify_one();
+        self.news.of_log();
+    }
+
+    /// Says to the other processes that something beside the log has changed.
+    fn tell_others(&self) {
+        self.news.of_others();
     }
 
     fn wake_watchers(&self) {

@@ -3,22 +3,73 @@
 //! A notification takes a lock that all databases of a server share. So none is sent inside a
 //! transaction that appends: one task sends them for all, with a pause after each.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     PgPool,
     postgres::{PgListener, PgPoolOptions},
 };
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{Shared, connections::Connector};
-use crate::clock::Clock;
-
 /// How long after a notification the next one waits for more to tell.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// What a notification says behind its sender: there are new events.
+const LOG: &str = "log";
+
+/// Something beside the log has changed.
+const OTHERS: &str = "others";
+
+/// Both.
+const BOTH: &str = "log others";
+
 /// The pause after a failure; until then the log is looked at from time to time all the same.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// What the other processes have not been told yet.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    log: AtomicBool,
+    others: AtomicBool,
+    any: Notify,
+}
+
+impl News {
+    /// Events have come in.
+    pub(super) fn of_log(&self) {
+        self.log.store(true, Ordering::Relaxed);
+        self.any.notify_one();
+    }
+
+    /// Something else has changed.
+    pub(super) fn of_others(&self) {
+        self.others.store(true, Ordering::Relaxed);
+        self.any.notify_one();
+    }
+
+    /// Waits for news, and tells of what.
+    async fn next(&self) -> &'static str {
+        loop {
+            self.any.notified().await;
+            let log = self.log.swap(false, Ordering::Relaxed);
+            let others = self.others.swap(false, Ordering::Relaxed);
+            match (log, others) {
+                (true, true) => return BOTH,
+                (true, false) => return LOG,
+                (false, true) => return OTHERS,
+                (false, false) => {}
+            }
+        }
+    }
+}
 
 /// The channel of a store: one for each schema of a database.
 pub(super) fn channel(connector: &Connector) -> String {
@@ -26,17 +77,16 @@ pub(super) fn channel(connector: &Connector) -> String {
     format!("kairo-{}", schema.as_simple())
 }
 
-/// Tells the other processes of what has been committed here, until the store is closed.
+/// Tells the other processes of what has changed here, until the store is closed.
 pub(super) async fn tell(shared: Arc<Shared>) {
     let channel = channel(&shared.connector);
-    let me = shared.me.to_string();
     loop {
-        shared.told.notified().await;
-        let notify = || sqlx::query("SELECT pg_notify($1, $2)").bind(&channel).bind(&me);
+        let text = format!("{} {}", shared.me, shared.news.next().await);
+        let notify = || sqlx::query("SELECT pg_notify($1, $2)").bind(&channel).bind(&text);
         let pause = match shared.pool.fetch("notifying others of", notify).await {
             Ok(_) => PAUSE,
             Err(error) => {
-                tracing::debug!(%error, "others are not told of new events");
+                tracing::debug!(%error, "others are not told of changes");
                 PAUSE_AFTER_ERROR
             }
         };
@@ -52,7 +102,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
         if let Err(error) = hear(&shared, &pool).await {
             tracing::debug!(%error, "new events of other processes are not heard of");
         }
-        Clock::system().sleep(PAUSE_AFTER_ERROR).await;
+        shared.clock.sleep(PAUSE_AFTER_ERROR).await;
     }
 }
 
@@ -62,11 +112,24 @@ async fn hear(shared: &Shared, pool: &PgPool) -> sqlx::Result<()> {
     let me = shared.me.to_string();
     loop {
         // What was told before, or while the connection was lost, has not been heard.
-        shared.wake_watchers();
+        shared.hear(BOTH);
         while let Some(notification) = listener.try_recv().await? {
-            if notification.payload() != me {
-                shared.wake_watchers();
+            match notification.payload().split_once(' ') {
+                Some((sender, _)) if sender == me => {}
+                Some((_, text)) => shared.hear(text),
+                None => {}
             }
+        }
+    }
+}
+
+impl Shared {
+    fn hear(&self, text: &str) {
+        if text != OTHERS {
+            self.wake_watchers();
+        }
+        if text != LOG {
+            self.others.send_modify(|others| *others += 1);
         }
     }
 }

@@ -26,11 +26,15 @@ const SERVER_MIN: u32 = 130_000;
 const ENCODING: &str = "UTF8";
 
 /// The relations that a store has beside the log.
-const RELATIONS: [&str; 8] = [
+const RELATIONS: [&str; 12] = [
     "kairo_schema",
     "kairo_store",
+    "kairo_gone",
+    "kairo_snapshot",
+    "kairo_member",
     "kairo_claim",
     "kairo_subscription",
+    "kairo_share",
     "kairo_parked",
     "kairo_dead_letter",
     "kairo_timetable",

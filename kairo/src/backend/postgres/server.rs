@@ -25,6 +25,7 @@ const SET_UP: &str = "SET jit = off; SET plan_cache_mode = force_generic_plan; \
 /// This server as the log may know it, and whether its transaction ids are beyond those in the log.
 const STATE: &str = "SELECT h.server, h.timeline, \
      h.server = s.server AND h.timeline = s.timeline AND coalesce(e.last, 0) < h.next \
+     AND (s.newest_epoch < s.epoch OR s.newest_order < h.next) \
      FROM (SELECT (SELECT system_identifier::text FROM pg_control_system()) AS server, \
            CASE WHEN pg_is_in_recovery() THEN NULL \
            ELSE substring(pg_walfile_name(pg_current_wal_lsn()) for 8) END AS timeline, \

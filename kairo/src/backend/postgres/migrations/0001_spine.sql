@@ -21,29 +21,72 @@ CREATE TABLE {event} (
 CREATE UNIQUE INDEX {event_name}_stream ON {event} (stream, version);
 CREATE UNIQUE INDEX {event_name}_derived ON {event} (id) WHERE derived;
 
--- One row: which log this is, and the epoch that it is in on this server.
+-- One row: which log this is, and the epoch that it is in on this server. `newest_..` is the place
+-- that the log had reached when events were last deleted.
 CREATE TABLE {s}kairo_store (
-    single      boolean PRIMARY KEY DEFAULT true CHECK (single),
-    event_table text    NOT NULL,
-    created     bigint  NOT NULL,
-    epoch       integer NOT NULL,
-    server      text    NOT NULL,
-    timeline    text    NOT NULL
+    single          boolean PRIMARY KEY DEFAULT true CHECK (single),
+    event_table     text    NOT NULL,
+    created         bigint  NOT NULL,
+    epoch           integer NOT NULL,
+    server          text    NOT NULL,
+    timeline        text    NOT NULL,
+    newest_epoch    integer NOT NULL DEFAULT 0,
+    newest_order    bigint  NOT NULL DEFAULT 0,
+    newest_sequence bigint  NOT NULL DEFAULT 0
 );
 
--- Epochs of claims; those of a name never come again.
-CREATE SEQUENCE {s}kairo_claim AS bigint;
+-- Streams whose newest events have been deleted: the version that the last of them had. Nothing
+-- can be appended where `tombstone` is true.
+CREATE TABLE {s}kairo_gone (
+    stream    text    COLLATE "C" PRIMARY KEY,
+    version   bigint  NOT NULL,
+    tombstone boolean NOT NULL
+);
 
--- Where each subscription is. `finished` lists places above the low water, packed.
+-- The newest snapshot of each stream and name.
+CREATE TABLE {s}kairo_snapshot (
+    stream  text   COLLATE "C" NOT NULL,
+    name    text   COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    schema  bigint NOT NULL,
+    time    bigint NOT NULL,
+    payload bytea  NOT NULL,
+    PRIMARY KEY (stream, name)
+);
+
+-- Processes that share the work, while their leases run.
+CREATE TABLE {s}kairo_member (
+    id            uuid        PRIMARY KEY,
+    name          text        NOT NULL,
+    subscriptions text[]      NOT NULL,
+    until         timestamptz NOT NULL
+);
+
+-- Subscriptions.
 CREATE TABLE {s}kairo_subscription (
-    name         text    COLLATE "C" PRIMARY KEY,
-    generation   bigint  NOT NULL,
+    name       text    COLLATE "C" PRIMARY KEY,
+    generation bigint  NOT NULL,
+    partitions integer NOT NULL,
+    paused     boolean NOT NULL DEFAULT false
+);
+
+-- Epochs of claims come in blocks, of which each claim uses one; those of a name never come again.
+CREATE SEQUENCE {s}kairo_claim AS bigint INCREMENT BY 100;
+
+-- Partitions that are claimed together, a bit for each, and where they are. `finished` lists
+-- places above the low water, packed; `ahead` the partitions that are further, as JSON.
+CREATE TABLE {s}kairo_share (
+    subscription text    COLLATE "C" NOT NULL,
     epoch        bigint  NOT NULL,
+    partitions   bigint  NOT NULL,
+    owner        uuid,
     clean        boolean NOT NULL,
     low_epoch    integer NOT NULL,
     low_order    bigint  NOT NULL,
     low_sequence bigint  NOT NULL,
-    finished     bytea   NOT NULL
+    finished     bytea   NOT NULL,
+    ahead        text,
+    PRIMARY KEY (subscription, epoch)
 ) WITH (fillfactor = 50);
 
 -- What subscriptions have read and not finished.
