@@ -7,6 +7,7 @@ mod closures;
 mod delayed;
 mod enums;
 mod ephemeral;
+mod event_store;
 mod every_call;
 mod faults;
 mod handlers;

@@ -95,16 +95,16 @@ fn receive(ident: &Ident) -> TokenStream {
         #[automatically_derived]
         impl __k::Receive for #ident {
             const INTAKE: __k::Intake = <Self as __k::EventSet>::INTAKE;
-            fn own(#delivery: &__k::Delivery<'_>) -> __k::Result<Self, __k::RunError> {
+            fn own(#delivery: __k::Delivery<'_>) -> __k::Result<Self, __k::RunError> {
                 __k::set_own(#delivery, #decode)
             }
             fn borrow<'a>(
-                #delivery: &__k::Delivery<'a>,
+                #delivery: __k::Delivery<'a>,
             ) -> __k::Result<__k::EventRef<'a, Self>, __k::RunError> {
                 __k::set_borrow(#delivery, #decode)
             }
             fn envelope(
-                #delivery: &__k::Delivery<'_>,
+                #delivery: __k::Delivery<'_>,
             ) -> __k::Result<__k::Envelope<Self>, __k::RunError> {
                 __k::set_envelope(#delivery, #decode)
             }
@@ -122,17 +122,16 @@ fn publishable(ident: &Ident, model: &Model) -> TokenStream {
     let drafts = model.members.iter().map(|member| {
         let Member { variant, ty, inline } = member;
         match inline {
-            None => quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_draft(#event),),
+            None => held(variant, ty, &quote!(member_draft)),
             Some((input, _)) => {
                 let (pattern, value) = copied(ty, input);
                 quote!(Self::#variant #pattern => __k::inline_draft(#value),)
             }
         }
     });
-    let held = model.members.iter().filter(|member| member.inline.is_none());
-    let in_memory = held.map(|Member { variant, ty, .. }| {
-        quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_in_memory(#event),)
-    });
+    let members = model.members.iter().filter(|member| member.inline.is_none());
+    let in_memory =
+        members.map(|Member { variant, ty, .. }| held(variant, ty, &quote!(member_in_memory)));
     let other_draft =
         other.map(|other| quote!(Self::#other(#event) => __k::Publishable::draft(#event),));
     let has_rest = other.is_some() || model.members.iter().any(|member| member.inline.is_some());
@@ -147,6 +146,14 @@ fn publishable(ident: &Ident, model: &Model) -> TokenStream {
                 match self { #(#in_memory)* #rest }
             }
         }
+    }
+}
+
+/// Calls a function with the event that a variant holds. All of it stands where the type does, and
+/// names the type first, so that one that is no event is complained of once.
+fn held(variant: &Ident, ty: &Type, function: &TokenStream) -> TokenStream {
+    quote_spanned! {span(ty)=>
+        Self::#variant(__held) => __k::#function(<#ty as __k::Event>::NAME, __held),
     }
 }
 

@@ -5,11 +5,12 @@ use std::{
     collections::{HashMap, HashSet},
     env, fmt,
     sync::{Arc, Mutex, RwLock},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals};
+use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals, event_store::keep_pruning};
 use crate::{
     backend,
     clock::Clock,
@@ -17,7 +18,7 @@ use crate::{
     engine::{
         Engine,
         dispatch::{
-            claim,
+            Releases, claim,
             spec::{Defaults, Spec},
         },
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
@@ -55,6 +56,7 @@ pub struct Builder {
     only: Vec<&'static str>,
     only_modules: Vec<String>,
     forget: Vec<String>,
+    retention: Option<Duration>,
 }
 
 impl Builder {
@@ -153,6 +155,13 @@ impl Builder {
         self
     }
 
+    /// Deletes events once they are older than this, unless a subscription has not passed them; looked
+    /// after once an hour. Without, events stay for ever.
+    pub const fn retention(mut self, age: Duration) -> Self {
+        self.retention = Some(age);
+        self
+    }
+
     /// Another clock, which a test moves by hand.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -185,6 +194,7 @@ impl Builder {
             clock: self.clock.clone(),
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
+            released: Releases::default(),
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
@@ -193,10 +203,12 @@ impl Builder {
         });
         let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
         let planned = Arc::new(Notify::new());
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
             tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
         ];
+        tasks
+            .extend(self.retention.map(|age| tokio::spawn(keep_pruning(Arc::clone(&engine), age))));
         let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,
@@ -250,15 +262,15 @@ impl Builder {
     }
 
     fn ephemerals(&self, registry: &Registry, states: &Arc<States>) -> Ephemerals {
-        let names: Vec<_> = registry
+        let events: Vec<_> = registry
             .events
             .iter()
             .filter(|event| event.ephemeral)
-            .map(|event| event.name)
+            .map(|event| (event.name, event.type_id))
             .collect();
         let mut ephemerals = Ephemerals::default();
         for wired in &registry.ephemeral {
-            ephemerals.add(self.spec(wired), &names, states);
+            ephemerals.add(self.spec(wired), &events, states);
         }
         ephemerals
     }

@@ -18,15 +18,14 @@ use crate::{
 /// Most publishers are done here and drop it, which cancels nothing.
 #[derive(Clone)]
 pub struct Published {
-    shared: Arc<Shared>,
     state: State,
 }
 
 #[derive(Clone)]
 enum State {
-    InLog { subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
+    InLog { shared: Arc<Shared>, subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
     Delayed(Uuid),
-    Replayed { letter: Uuid, subscription: Option<Arc<Running>> },
+    Replayed { shared: Arc<Shared>, letter: Uuid, subscription: Option<Arc<Running>> },
     Ephemeral(Ran),
 }
 
@@ -43,11 +42,11 @@ impl Published {
         subscriptions: Arc<[Arc<Running>]>,
         events: Vec<PublishedEvent>,
     ) -> Self {
-        Self { shared, state: State::InLog { subscriptions, events } }
+        Self { state: State::InLog { shared, subscriptions, events } }
     }
 
-    pub(super) const fn delayed(shared: Arc<Shared>, id: Uuid) -> Self {
-        Self { shared, state: State::Delayed(id) }
+    pub(super) const fn delayed(id: Uuid) -> Self {
+        Self { state: State::Delayed(id) }
     }
 
     pub(super) const fn replayed(
@@ -55,11 +54,11 @@ impl Published {
         letter: Uuid,
         subscription: Option<Arc<Running>>,
     ) -> Self {
-        Self { shared, state: State::Replayed { letter, subscription } }
+        Self { state: State::Replayed { shared, letter, subscription } }
     }
 
-    pub(super) const fn ephemeral(shared: Arc<Shared>, ran: Ran) -> Self {
-        Self { shared, state: State::Ephemeral(ran) }
+    pub(super) const fn ephemeral(ran: Ran) -> Self {
+        Self { state: State::Ephemeral(ran) }
     }
 
     /// The id of the event, or of the first of several; of the letter that is reprocessed; nil for
@@ -123,34 +122,22 @@ impl Published {
         self.outcomes(true).await
     }
 
-    /// One subscription that has stopped says so; when the bus itself stops, nobody is waited for.
-    async fn answer(&self, reply: Option<oneshot::Receiver<Outcome>>) -> Result<Outcome> {
-        let outcome = match reply {
-            Some(reply) => reply.await.ok(),
-            None => None,
-        };
-        match outcome {
-            Some(outcome) => Ok(outcome),
-            None if *self.shared.engine.stop.borrow() => Err(Error::Closed),
-            None => Ok(Outcome::Stopped),
-        }
-    }
-
     async fn outcomes(&self, settled: bool) -> Result<Handled> {
         refuse_in_handler()?;
         let mut asked = Vec::new();
-        match &self.state {
+        let shared = match &self.state {
             State::Ephemeral(ran) => return Ok(ran.handled()),
             State::Delayed(_) => {
                 return Err(Error::Misuse("a delayed event is not handled before it is due"));
             }
-            State::Replayed { letter, subscription } => {
+            State::Replayed { shared, letter, subscription } => {
                 let Some(running) = subscription else {
                     return Err(Error::Misuse("the letter's subscription runs in another process"));
                 };
                 asked.push(ask(running, Subject::Letter(*letter), settled).await);
+                shared
             }
-            State::InLog { subscriptions, events } => {
+            State::InLog { shared, subscriptions, events } => {
                 for event in events {
                     let subject = Subject::Event(event.placed.position);
                     let name = event.name.as_str();
@@ -158,11 +145,12 @@ impl Published {
                         asked.push(ask(running, subject, settled).await);
                     }
                 }
+                shared
             }
-        }
+        };
         let mut outcomes = Vec::with_capacity(asked.len());
         for (name, reply) in asked {
-            outcomes.push((name, self.answer(reply).await?));
+            outcomes.push((name, answer(shared, reply).await?));
         }
         Ok(Handled { outcomes })
     }
@@ -178,13 +166,25 @@ async fn ask(running: &Running, subject: Subject, settled: bool) -> Asked {
     (Arc::clone(&running.spec.name), sent.is_ok().then_some(answer))
 }
 
+/// One subscription that has stopped says so; when the bus itself stops, nobody is waited for.
+async fn answer(shared: &Shared, reply: Option<oneshot::Receiver<Outcome>>) -> Result<Outcome> {
+    let outcome = match reply {
+        Some(reply) => reply.await.ok(),
+        None => None,
+    };
+    match outcome {
+        Some(outcome) => Ok(outcome),
+        None if *shared.engine.stop.borrow() => Err(Error::Closed),
+        None => Ok(Outcome::Stopped),
+    }
+}
+
 impl fmt::Debug for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Published")
             .field("ids", &self.ids())
             .field("position", &self.position())
             .field("version", &self.version())
-            .field("store", &self.shared.engine.backend.url())
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
-use self::{tail::Tail, trouble::Trouble};
+use self::{dispatch::Releases, tail::Tail, trouble::Trouble};
 use crate::{clock::Clock, delivery::Backend, handler::context::States};
 
 /// What all subscriptions of a process share.
@@ -20,6 +20,8 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) states: Arc<States>,
     pub(crate) tail: Tail,
+    /// Claims on their way back to the store.
+    pub(crate) released: Releases,
     /// After an unclean stop, what may have caused it runs alone: one event in the whole process.
     pub(crate) alone: Semaphore,
     /// Whether the bus has started, so that what handlers publish has somewhere to go.

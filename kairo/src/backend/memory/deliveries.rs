@@ -86,13 +86,15 @@ impl Deliveries for MemoryStore {
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
         Box::pin(async move {
             self.with(|state| {
-                let held = state.subscriptions.get_mut(&subscription);
-                let shares = held.map(|held| held.shares.iter_mut()).into_iter().flatten();
-                for share in shares.filter(|share| share.epoch == epoch) {
-                    (share.clean, share.owner) = (true, None);
+                for (subscription, epoch) in &claims {
+                    let held = state.subscriptions.get_mut(subscription);
+                    let shares = held.map(|held| held.shares.iter_mut()).into_iter().flatten();
+                    for share in shares.filter(|share| share.epoch == *epoch) {
+                        (share.clean, share.owner) = (true, None);
+                    }
                 }
                 Ok(())
             })

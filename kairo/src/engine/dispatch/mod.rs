@@ -11,6 +11,7 @@ mod ledger;
 mod parking;
 mod record;
 mod replays;
+mod releases;
 mod runner;
 pub(crate) mod scope;
 mod settle;
@@ -22,7 +23,8 @@ mod waiters;
 pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
-    deliver::{RunMiss, poll_once, run_on},
+    deliver::{RunMiss, caught, deliver_again, run_on},
+    releases::Releases,
     runner::{Command, Status},
     waiters::{Subject, Waiter},
 };

@@ -153,9 +153,9 @@ impl Runner {
                 return;
             }
         }
-        let name = self.spec.name.to_string();
-        if let Err(error) = self.engine.backend.release(name, self.epoch).await {
-            tracing::warn!(subscription = %self.spec.name, %error, "the claim is not given back");
+        let (backend, claim) = (&*self.engine.backend, (self.spec.name.to_string(), self.epoch));
+        if let Err(error) = self.engine.released.give_back(backend, claim).await {
+            tracing::warn!(subscription = %self.spec.name, %error, "claims are not given back");
         }
     }
 
