@@ -32,7 +32,7 @@ use crate::{
 };
 
 const RELEASE: &str = "UPDATE {s}kairo_share SET clean = true, owner = NULL \
-     WHERE subscription = $1 AND epoch = $2";
+     WHERE (subscription, epoch) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))";
 
 const ROWS: &str = concat!(
     "SELECT s.name, s.generation, s.paused, s.partitions, \
@@ -88,11 +88,12 @@ impl Deliveries for PostgresStore {
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
         Box::pin(async move {
-            let statement =
-                || self.shared.tables.query(RELEASE).bind(&subscription).bind(int(epoch));
-            self.shared.pool.fetch("releasing a subscription of", statement).await?;
+            let names: Vec<&str> = claims.iter().map(|(name, _)| name.as_str()).collect();
+            let epochs: Vec<i64> = claims.iter().map(|(_, epoch)| int(*epoch)).collect();
+            let statement = || self.shared.tables.query(RELEASE).bind(&names).bind(&epochs);
+            self.shared.pool.fetch("releasing subscriptions of", statement).await?;
             self.shared.tell_others();
             Ok(())
         })
