@@ -16,4 +16,5 @@ mod order;
 mod publish;
 mod replay;
 mod retry;
+mod sharing;
 mod stop;

@@ -20,6 +20,7 @@ use crate::{
             claim,
             spec::{Defaults, Spec},
         },
+        ownership::{Coordinator, Lease, Roster},
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
         tail::{self, Tail},
         timetable,
@@ -179,28 +180,32 @@ impl Builder {
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
         self.settle_names(&*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
+        let is_shared = backend.features().shared;
         let engine = Arc::new(Engine {
             backend,
             clock: self.clock.clone(),
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
+            is_shared,
+            lease: watch::Sender::new(Lease::first(is_shared)),
+            roster: Roster::default(),
+            look: Notify::new(),
+            planned: Notify::new(),
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
         });
-        let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
-        let planned = Arc::new(Notify::new());
-        let tasks = vec![
+        let coordinator = begin(&engine, specs).await?;
+        let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
-            tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
+            tokio::spawn(timetable::follow(Arc::clone(&engine))),
         ];
+        tasks.extend(coordinator.map(|coordinator| tokio::spawn(coordinator.run())));
         let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,
-            planned,
             defaults: self.defaults,
             wiring: registry.report(),
-            subscriptions: RwLock::new(subscriptions),
             subscribing: tokio::sync::Mutex::new(()),
             ephemerals: RwLock::new(Arc::new(ephemerals)),
             tasks: Mutex::new(tasks),
@@ -301,6 +306,26 @@ impl Builder {
             );
         }
         Ok(())
+    }
+}
+
+/// Claims everything in one commit, as a member where processes share the store.
+async fn begin(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Option<Coordinator>> {
+    let coordinator = if engine.is_shared {
+        let names = specs.iter().map(|spec| spec.name.to_string()).collect();
+        Some(Coordinator::join(engine, names).await?)
+    } else {
+        None
+    };
+    match claim(engine, specs).await {
+        Ok(running) => {
+            engine.roster.add(running);
+            Ok(coordinator)
+        }
+        Err(error) => {
+            engine.leave().await;
+            Err(error)
+        }
     }
 }
 

@@ -4,10 +4,13 @@ mod builder;
 mod publishable;
 mod publish;
 mod published;
+mod question;
 mod publisher;
 mod ephemeral;
 mod subscribe;
 mod subscription;
+mod subscriptions;
+mod steer;
 mod dead_letters;
 mod log;
 mod health;
@@ -19,7 +22,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::ephemeral::Ephemerals;
@@ -34,6 +37,7 @@ pub use self::{
     publisher::Publisher,
     subscribe::Subscribe,
     subscription::Subscription,
+    subscriptions::{Owner, SubscriptionInfo, Subscriptions},
 };
 use crate::{
     engine::{
@@ -58,11 +62,8 @@ pub struct Kairo {
 /// What the clones of a bus share.
 pub(crate) struct Shared {
     engine: Arc<Engine>,
-    /// Rings when an event was delayed.
-    planned: Arc<Notify>,
     defaults: Defaults,
     wiring: Wiring,
-    subscriptions: RwLock<Arc<[Arc<Running>]>>,
     /// Held while a closure subscribes, so that a name is taken once.
     subscribing: tokio::sync::Mutex<()>,
     ephemerals: RwLock<Arc<Ephemerals>>,
@@ -148,6 +149,12 @@ impl Kairo {
         Some(Subscription::new(&self.shared, running))
     }
 
+    /// All subscriptions of the store, with what an operator can do about them.
+    #[must_use]
+    pub fn subscriptions(&self) -> Subscriptions {
+        Subscriptions::new(Arc::clone(&self.shared))
+    }
+
     /// A handle for objects that publish. It does not keep the bus running.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
@@ -183,8 +190,8 @@ impl fmt::Debug for Kairo {
 
 impl Shared {
     /// The subscriptions of this moment.
-    fn subscriptions(&self) -> Arc<[Arc<Running>]> {
-        Arc::clone(&self.subscriptions.read().unwrap_or_else(PoisonError::into_inner))
+    fn running_all(&self) -> Arc<[Arc<Running>]> {
+        self.engine.roster.running()
     }
 
     async fn cancel(&self, id: Uuid) -> Result<bool> {
@@ -197,19 +204,18 @@ impl Shared {
     }
 
     fn running(&self, name: &str) -> Option<Arc<Running>> {
-        self.subscriptions().iter().find(|running| &*running.spec.name == name).cloned()
+        self.engine.roster.find(name)
     }
 
-    fn add(&self, running: Running) -> Arc<Running> {
-        let running = Arc::new(running);
-        let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        *list = list.iter().cloned().chain([Arc::clone(&running)]).collect();
-        running
+    /// Takes in what has begun to run, and tells the others that they can give some of theirs.
+    fn add(&self, running: &Arc<Running>) {
+        self.engine.roster.add([Arc::clone(running)]);
+        self.engine.look.notify_one();
     }
 
     fn remove(&self, name: &str) {
-        let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        *list = list.iter().filter(|running| &*running.spec.name != name).cloned().collect();
+        self.engine.roster.remove(name);
+        self.engine.look.notify_one();
     }
 
     fn ephemerals(&self) -> Arc<Ephemerals> {

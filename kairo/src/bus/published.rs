@@ -2,14 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Shared, ephemeral::Ran};
+use super::{Shared, ephemeral::Ran, question::Question};
 use crate::{
-    engine::dispatch::{Command, Outcome, Running, Subject, Waiter, scope::refuse_in_handler},
+    engine::dispatch::{Outcome, Running, Subject, scope::refuse_in_handler},
     error::{Error, Result},
-    event::name::EventName,
+    event::name::{EventName, StreamName},
     store::{Placed, Position},
 };
 
@@ -26,7 +25,7 @@ pub struct Published {
 enum State {
     InLog { subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
     Delayed(Uuid),
-    Replayed { letter: Uuid, subscription: Option<Arc<Running>> },
+    Replayed(Replayed),
     Ephemeral(Ran),
 }
 
@@ -34,7 +33,18 @@ enum State {
 #[derive(Clone, Debug)]
 pub(super) struct PublishedEvent {
     pub(super) name: EventName,
+    pub(super) stream: StreamName,
     pub(super) placed: Placed,
+}
+
+/// A letter that is being reprocessed.
+#[derive(Clone)]
+pub(super) struct Replayed {
+    pub(super) letter: Uuid,
+    pub(super) key: StreamName,
+    pub(super) subscription: Arc<str>,
+    /// What runs it in this process, if anything does.
+    pub(super) running: Option<Arc<Running>>,
 }
 
 impl Published {
@@ -50,12 +60,8 @@ impl Published {
         Self { shared, state: State::Delayed(id) }
     }
 
-    pub(super) const fn replayed(
-        shared: Arc<Shared>,
-        letter: Uuid,
-        subscription: Option<Arc<Running>>,
-    ) -> Self {
-        Self { shared, state: State::Replayed { letter, subscription } }
+    pub(super) const fn replayed(shared: Arc<Shared>, replayed: Replayed) -> Self {
+        Self { shared, state: State::Replayed(replayed) }
     }
 
     pub(super) const fn ephemeral(shared: Arc<Shared>, ran: Ran) -> Self {
@@ -70,7 +76,7 @@ impl Published {
             State::InLog { events, .. } => {
                 events.first().map_or(Uuid::nil(), |event| event.placed.id)
             }
-            State::Delayed(id) | State::Replayed { letter: id, .. } => *id,
+            State::Delayed(id) | State::Replayed(Replayed { letter: id, .. }) => *id,
             State::Ephemeral(_) => Uuid::nil(),
         }
     }
@@ -80,7 +86,7 @@ impl Published {
     pub fn ids(&self) -> Vec<Uuid> {
         match &self.state {
             State::InLog { events, .. } => events.iter().map(|event| event.placed.id).collect(),
-            State::Delayed(id) | State::Replayed { letter: id, .. } => vec![*id],
+            State::Delayed(id) | State::Replayed(Replayed { letter: id, .. }) => vec![*id],
             State::Ephemeral(_) => Vec::new(),
         }
     }
@@ -100,12 +106,13 @@ impl Published {
     fn last(&self) -> Option<&PublishedEvent> {
         match &self.state {
             State::InLog { events, .. } => events.last(),
-            State::Delayed(_) | State::Replayed { .. } | State::Ephemeral(_) => None,
+            State::Delayed(_) | State::Replayed(_) | State::Ephemeral(_) => None,
         }
     }
 
-    /// Waits until every durable subscription that existed at the publish has had a first outcome:
-    /// done, retrying later, dead, or paused.
+    /// Waits until every durable subscription that existed in this process at the publish has had a
+    /// first outcome: done, retrying later, dead, or paused. Where processes share the store, any of
+    /// them may be the one that handles the event.
     ///
     /// # Errors
     /// [`Error::Misuse`] at once inside a handler, which would wait for itself, and for a delayed
@@ -123,59 +130,40 @@ impl Published {
         self.outcomes(true).await
     }
 
-    /// One subscription that has stopped says so; when the bus itself stops, nobody is waited for.
-    async fn answer(&self, reply: Option<oneshot::Receiver<Outcome>>) -> Result<Outcome> {
-        let outcome = match reply {
-            Some(reply) => reply.await.ok(),
-            None => None,
-        };
-        match outcome {
-            Some(outcome) => Ok(outcome),
-            None if *self.shared.engine.stop.borrow() => Err(Error::Closed),
-            None => Ok(Outcome::Stopped),
-        }
-    }
-
     async fn outcomes(&self, settled: bool) -> Result<Handled> {
         refuse_in_handler()?;
+        let shared = &self.shared;
         let mut asked = Vec::new();
         match &self.state {
             State::Ephemeral(ran) => return Ok(ran.handled()),
             State::Delayed(_) => {
                 return Err(Error::Misuse("a delayed event is not handled before it is due"));
             }
-            State::Replayed { letter, subscription } => {
-                let Some(running) = subscription else {
-                    return Err(Error::Misuse("the letter's subscription runs in another process"));
-                };
-                asked.push(ask(running, Subject::Letter(*letter), settled).await);
+            State::Replayed(Replayed { letter, key, subscription, running }) => {
+                let (name, running) = (Arc::clone(subscription), running.clone());
+                let subject = Subject::Letter(*letter);
+                let question = Question { name, running, subject, key: key.clone(), settled };
+                asked.push(question.ask(shared).await);
             }
             State::InLog { subscriptions, events } => {
                 for event in events {
-                    let subject = Subject::Event(event.placed.position);
-                    let name = event.name.as_str();
+                    let (name, subject) =
+                        (event.name.as_str(), Subject::Event(event.placed.position));
                     for running in subscriptions.iter().filter(|it| it.spec.interest.wants(name)) {
-                        asked.push(ask(running, subject, settled).await);
+                        let (name, key) = (Arc::clone(&running.spec.name), event.stream.clone());
+                        let running = Some(Arc::clone(running));
+                        let question = Question { name, running, subject, key, settled };
+                        asked.push(question.ask(shared).await);
                     }
                 }
             }
         }
         let mut outcomes = Vec::with_capacity(asked.len());
-        for (name, reply) in asked {
-            outcomes.push((name, self.answer(reply).await?));
+        for asked in asked {
+            outcomes.push((asked.name(), asked.outcome().await?));
         }
         Ok(Handled { outcomes })
     }
-}
-
-/// A subscription's name, and its answer unless it has stopped.
-type Asked = (Arc<str>, Option<oneshot::Receiver<Outcome>>);
-
-async fn ask(running: &Running, subject: Subject, settled: bool) -> Asked {
-    let (reply, answer) = oneshot::channel();
-    let command = Command::Watch(subject, Waiter { settled, reply });
-    let sent = running.commands.send(command).await;
-    (Arc::clone(&running.spec.name), sent.is_ok().then_some(answer))
 }
 
 impl fmt::Debug for Published {

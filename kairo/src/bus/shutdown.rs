@@ -24,7 +24,7 @@ impl Kairo {
         refuse_in_handler()?;
         let shared = &self.shared;
         shared.engine.stop.send_replace(true);
-        let subscriptions = shared.subscriptions();
+        let subscriptions = shared.running_all();
         let deadline = shared.engine.clock.sleep(FINISH_MAX);
         tokio::select! {
             biased;
@@ -36,6 +36,7 @@ impl Kairo {
         if 0 < abandoned {
             tracing::warn!(abandoned, "subscriptions had handlers that did not finish in time");
         }
+        shared.engine.leave().await;
         shared.engine.backend.close().await?;
         tracing::info!(subscriptions = subscriptions.len(), abandoned, "the bus has shut down");
         Ok(())
@@ -65,7 +66,7 @@ impl Kairo {
 
 impl Shared {
     async fn finished(&self) {
-        for running in self.subscriptions().iter() {
+        for running in self.running_all().iter() {
             while !running.task.is_finished() {
                 tokio::select! {
                     () = running.commands.closed() => {}
@@ -78,7 +79,7 @@ impl Shared {
 
     pub(super) fn stop_at_once(&self) {
         self.engine.stop.send_replace(true);
-        for running in self.subscriptions().iter() {
+        for running in self.running_all().iter() {
             running.task.abort();
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);

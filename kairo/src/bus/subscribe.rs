@@ -134,7 +134,8 @@ impl<'a, E> Subscribe<'a, E> {
         }
         let mut running = claim(&shared.engine, vec![spec]).await?;
         let running = running.pop().ok_or(Error::Closed)?;
-        Ok(Subscription::new(shared, shared.add(running)))
+        shared.add(&running);
+        Ok(Subscription::new(shared, running))
     }
 }
 

@@ -2,14 +2,18 @@
 
 pub(crate) mod registry;
 pub(crate) mod dispatch;
+pub(crate) mod ownership;
 pub(crate) mod tail;
 pub(crate) mod timetable;
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
-use self::tail::Tail;
+use self::{
+    ownership::{Lease, Roster},
+    tail::Tail,
+};
 use crate::{clock::Clock, delivery::Backend, handler::context::States};
 
 /// What all subscriptions of a process share.
@@ -19,6 +23,15 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) states: Arc<States>,
     pub(crate) tail: Tail,
+    /// Whether processes share the store's subscriptions.
+    pub(crate) is_shared: bool,
+    /// What this process has claimed holds while this does.
+    pub(crate) lease: watch::Sender<Lease>,
+    pub(crate) roster: Roster,
+    /// Rings when it should be looked who has what.
+    pub(crate) look: Notify,
+    /// Rings when an event was delayed.
+    pub(crate) planned: Notify,
     /// After an unclean stop, what may have caused it runs alone: one event in the whole process.
     pub(crate) alone: Semaphore,
     /// Whether the bus has started, so that what handlers publish has somewhere to go.

@@ -14,8 +14,8 @@ use crate::{
     backend::plan::check_claims,
     clock::Timestamp,
     delivery::{
-        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, LetterState, Parked, Partitions,
-        Progress, Steer, SubscriptionRow, partition,
+        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, Parked, Partitions, Progress,
+        Steer, SubscriptionRow, partition,
     },
     error::{Error, Result},
     event::name::StreamName,
@@ -217,7 +217,7 @@ impl State {
     fn pending_letters(&self, subscription: &str, partitions: Partitions) -> Vec<DeadLetter> {
         let pending = |letter: &&DeadLetter| {
             letter.subscription == subscription
-                && (letter.holds_key || letter.state != LetterState::Dead)
+                && letter.is_pending()
                 && partitions.have(letter.original.stream.as_str())
         };
         self.letters_by_age().filter(pending).cloned().collect()

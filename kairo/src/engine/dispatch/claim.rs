@@ -3,13 +3,16 @@
 use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt, stream::FuturesUnordered};
-use tokio::{sync::mpsc, task::JoinHandle};
-use uuid::Uuid;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use super::{
     buffer::Buffer,
     circuit::Circuit,
     deliver::panic_text,
+    keeper::{Found, Keeper, Parting, View},
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
@@ -21,7 +24,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::{Claim, Claimed, LetterState, Parked, ParkedState, partition::PARTITIONS_MAX},
+    delivery::{Claim, Claimed, LetterState, Parked, ParkedState},
     engine::Engine,
     error::Result,
     observe,
@@ -36,22 +39,44 @@ const COMMANDS_MAX: usize = 1_024;
 pub(crate) struct Running {
     pub(crate) spec: Arc<Spec>,
     pub(crate) commands: mpsc::Sender<Command>,
+    /// What this process has of it.
+    pub(crate) view: watch::Receiver<View>,
     pub(crate) task: JoinHandle<()>,
 }
 
 /// Claims subscriptions in one commit and runs them.
-pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Running>> {
-    let claims = specs.iter().map(request).collect();
-    let claimed = engine.backend.claim(Uuid::nil(), claims).await?.into_iter().flatten();
+pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Arc<Running>>> {
+    let owner = engine.owner().await?;
+    let goals = engine.goals(owner, &specs).await?;
+    let claims = specs.iter().zip(&goals).map(|(spec, goal)| request(spec, *goal)).collect();
+    let claimed = engine.backend.claim(owner, claims).await?;
     let log_end = engine.backend.head().await?;
-    let running = specs.into_iter().zip(claimed).map(|(spec, claimed)| {
-        let spec = Arc::new(spec);
-        let runner = resume(Arc::clone(engine), Arc::clone(&spec), claimed, log_end);
-        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        let task = tokio::spawn(watched(Arc::clone(&spec), runner.run(receiver)));
-        Running { spec, commands, task }
+    let running = specs.into_iter().zip(goals).zip(claimed).map(|((spec, goal), claimed)| {
+        let found = claimed.map(|claimed| Found { owner, claimed, log_end });
+        Arc::new(keep(Arc::clone(engine), Arc::new(spec), goal, found))
     });
     Ok(running.collect())
+}
+
+fn keep(
+    engine: Arc<Engine>,
+    spec: Arc<Spec>,
+    partitions_max: u32,
+    found: Option<Found>,
+) -> Running {
+    let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+    let first = found.as_ref().map(|found| View::of(&found.claimed)).unwrap_or_default();
+    let (sender, view) = watch::channel(first);
+    let keeper = Keeper {
+        engine,
+        spec: Arc::clone(&spec),
+        commands: receiver,
+        view: sender,
+        partitions_max,
+        learnt: None,
+    };
+    let task = tokio::spawn(watched(Arc::clone(&spec), keeper.keep(found)));
+    Running { spec, commands, view, task }
 }
 
 /// Says so when a subscription's loop panics; the claim then stays unclean.
@@ -62,31 +87,47 @@ async fn watched(spec: Arc<Spec>, run: impl Future<Output = ()>) {
     }
 }
 
-fn request(spec: &Spec) -> Claim {
+pub(super) fn request(spec: &Spec, partitions_max: u32) -> Claim {
     Claim {
         subscription: spec.name.to_string(),
         start: spec.start,
         renamed_from: spec.renamed_from.map(str::to_owned),
-        partitions_max: PARTITIONS_MAX,
+        partitions_max,
     }
 }
 
-fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Position) -> Runner {
+/// What a claim goes on with.
+pub(super) struct Resumed {
+    pub(super) engine: Arc<Engine>,
+    pub(super) spec: Arc<Spec>,
+    pub(super) view: watch::Sender<View>,
+    /// What an earlier claim has learnt.
+    pub(super) learnt: Option<(Circuit, Waiters)>,
+}
+
+/// A loop that goes on where a claim stands.
+pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> Runner {
+    let Resumed { engine, spec, view, learnt } = resumed;
+    view.send_replace(View::of(&claimed));
+    let (circuit, waiters) =
+        learnt.unwrap_or_else(|| (Circuit::new(spec.circuit_breaker), Waiters::default()));
     let recorded = claimed.checkpoint.low_water;
     let mut runner = Runner {
         epoch: claimed.epoch,
         generation: claimed.generation,
+        partitions: claimed.partitions,
+        lease: engine.is_shared.then(|| engine.lease.subscribe()),
         ledger: Ledger::resume(claimed.checkpoint),
         lanes: Lanes::new(spec.ordered),
         parking: Parking::new(spec.ordered),
         replays: Replays::default(),
-        circuit: Circuit::new(spec.circuit_breaker),
+        circuit,
         suspects: if claimed.unclean {
             Suspects::after_unclean_stop(log_end)
         } else {
             Suspects::none()
         },
-        waiters: Waiters::default(),
+        waiters,
         running: FuturesUnordered::new(),
         unsettled: 0,
         buffer: Buffer::default(),
@@ -98,6 +139,8 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
         paused: claimed.paused,
         stopping: false,
+        parting: Parting::default(),
+        view,
         engine,
         spec,
     };
@@ -114,6 +157,13 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
     }
     claimed.parked.into_iter().for_each(|row| runner.load(row));
     runner
+}
+
+impl View {
+    fn of(claimed: &Claimed) -> Self {
+        let held = Some((claimed.partitions, claimed.epoch));
+        Self { held, paused: claimed.paused, has_letters: !claimed.letters.is_empty() }
+    }
 }
 
 impl Runner {
@@ -133,7 +183,9 @@ impl Runner {
             ParkedState::Alone { crashes } => {
                 self.suspects.count(position, crashes + 1);
                 // One that came from the log, or from a letter, is met there again.
-                let again = self.ledger.covers(position) && !self.replays.holds(position);
+                let is_read =
+                    self.ledger.covers(position) || self.ledger.is_ahead(&row.key, position);
+                let again = is_read && !self.replays.holds(position);
                 if again {
                     let state = ParkedState::Retry { due: Timestamp::MIN };
                     self.parking.park(Parked { state, ..row });

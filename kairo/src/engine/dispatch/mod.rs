@@ -6,6 +6,7 @@ mod claim;
 mod deliver;
 mod intake;
 mod job;
+mod keeper;
 mod lanes;
 mod ledger;
 mod parking;
@@ -23,6 +24,8 @@ pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
     deliver::{RunMiss, poll_once, run_on},
-    runner::{Command, Status},
+    keeper::{Hold, View},
+    runner::{Command, KnownLetter, Status},
+    settle::outcome_of,
     waiters::{Subject, Waiter},
 };

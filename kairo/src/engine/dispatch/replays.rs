@@ -103,6 +103,11 @@ impl Replays {
         Some(letter)
     }
 
+    /// The letters, with their keys.
+    pub(super) fn letters(&self) -> impl Iterator<Item = (Uuid, &str)> {
+        self.letters.values().map(|letter| (letter.id, letter.original.stream.as_str()))
+    }
+
     /// When the next letter has its turn.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)

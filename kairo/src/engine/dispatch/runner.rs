@@ -18,6 +18,7 @@ use super::{
     circuit::Circuit,
     deliver::Ended,
     job::Job,
+    keeper::{Held, Parting, View},
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
@@ -28,10 +29,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::DeadLetter,
-    engine::{Engine, stopped},
+    delivery::{DeadLetter, FailedAttempt, Partitions},
+    engine::{Engine, ownership::Lease, stopped},
     error::Result,
-    event::record::Recorded,
+    event::{name::StreamName, record::Recorded},
     store::{BoxFuture, Page, Position},
 };
 
@@ -54,22 +55,37 @@ pub(crate) enum Command {
     /// Somebody waits for an outcome.
     Watch(Subject, Waiter),
     /// Nothing new begins until resumed; the answer says that this holds.
-    Pause(oneshot::Sender<()>),
+    Pause(Option<oneshot::Sender<()>>),
     /// New events begin again.
     Resume,
     /// These letters are being reprocessed.
     Replay(Vec<DeadLetter>),
     /// A letter has gone, by the hand of an operator.
     LetterGone { id: Uuid, key: String },
+    /// Which letters it knows.
+    Letters(oneshot::Sender<Vec<KnownLetter>>),
     /// How it is.
     Status(oneshot::Sender<Status>),
+    /// Claim again, so many partitions at most, so that others get their share, or we do.
+    Claim(u32),
+    /// Be still, without a claim, while somebody changes its place.
+    Hold(Held),
     /// Stop as at a shutdown.
     Stop,
 }
 
+/// A letter that is being reprocessed, or that holds its key.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownLetter {
+    pub(crate) id: Uuid,
+    pub(crate) key: String,
+}
+
 /// How a subscription is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
+    /// Whether this process has any of it.
+    pub(crate) is_here: bool,
     pub(crate) paused: bool,
     pub(crate) open_until: Option<Timestamp>,
     pub(crate) running: usize,
@@ -77,6 +93,15 @@ pub(crate) struct Status {
     pub(crate) newer: usize,
     pub(crate) full: bool,
     pub(crate) read_to: Position,
+    /// The newest failure of what is parked.
+    pub(crate) failure: Option<FailedAttempt>,
+}
+
+impl Status {
+    /// Other processes have all of it.
+    pub(super) fn elsewhere(paused: bool) -> Self {
+        Self { paused, ..Self::default() }
+    }
 }
 
 /// What a task brings back that was sent to the store.
@@ -90,6 +115,9 @@ pub(super) struct Runner {
     pub(super) spec: Arc<Spec>,
     pub(super) epoch: u64,
     pub(super) generation: u32,
+    pub(super) partitions: Partitions,
+    /// The lease under which they are claimed, where processes share the store.
+    pub(super) lease: Option<watch::Receiver<Lease>>,
     pub(super) ledger: Ledger,
     pub(super) lanes: Lanes,
     pub(super) parking: Parking,
@@ -113,6 +141,9 @@ pub(super) struct Runner {
     pub(super) processed: Counter,
     pub(super) paused: bool,
     pub(super) stopping: bool,
+    /// What follows then.
+    pub(super) parting: Parting,
+    pub(super) view: watch::Sender<View>,
 }
 
 pub(super) struct Recording {
@@ -122,14 +153,14 @@ pub(super) struct Recording {
 }
 
 impl Runner {
-    /// Runs until the bus stops or the claim is lost; then gives the claim back.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    /// Runs until it is drained: because the bus stops, or because it was told to part.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`](crate::Error::Fenced) when the claim is lost, and others after which it
+    /// cannot go on.
+    pub(super) async fn run(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result {
         let mut tail = self.engine.tail.watch();
         let mut stop = self.engine.stopping();
-        // A closed channel means that the bus never started.
-        if self.engine.started.subscribe().wait_for(|started| *started).await.is_err() {
-            return;
-        }
         loop {
             tail.mark_unchanged();
             let now = self.engine.clock.now();
@@ -141,18 +172,25 @@ impl Runner {
                 continue;
             }
             if self.is_finished() {
-                break;
+                return Ok(());
             }
             let due = self.next_due(now);
-            if let Err(error) = self.wait(due, &mut commands, &mut tail, &mut stop).await {
-                tracing::error!(subscription = %self.spec.name, %error, "the subscription stops");
-                return;
-            }
+            self.wait(due, commands, &mut tail, &mut stop).await?;
         }
-        let name = self.spec.name.to_string();
-        if let Err(error) = self.engine.backend.release(name, self.epoch).await {
-            tracing::warn!(subscription = %self.spec.name, %error, "the claim is not given back");
-        }
+    }
+
+    /// Stops at once: what runs is dropped, and what is being written down may be lost.
+    pub(super) fn abandon(&mut self) {
+        self.running.clear();
+        let recording = self.recording.take().map(|recording| recording.task.abort_handle());
+        let fetching = self.fetching.take().map(|fetching| fetching.abort_handle());
+        recording.into_iter().chain(fetching).for_each(|task| task.abort());
+    }
+
+    /// Whether the lease is over, by a clock that also runs while the machine sleeps, and has not
+    /// been renewed or lost yet: nothing new begins.
+    pub(super) fn is_lease_over(&self, now: Timestamp) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.borrow().until <= now)
     }
 
     fn is_finished(&self) -> bool {
@@ -167,9 +205,11 @@ impl Runner {
         tail: &mut watch::Receiver<Position>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result {
+        let is_over = self.is_lease_over(self.engine.clock.now());
         tokio::select! {
             biased;
             Some(command) = commands.recv() => self.obey(command),
+            () = renewed(self.lease.as_mut()), if is_over => {}
             recorded = finished(self.recording.as_mut().map(|recording| &mut recording.task)),
                 if self.recording.is_some() => self.recorded(recorded)?,
             Some(ended) = self.running.next(), if !self.running.is_empty() => {
@@ -217,16 +257,16 @@ impl Runner {
         match command {
             Command::Watch(subject, waiter) => self.answer(subject, waiter),
             Command::Pause(reply) => {
-                self.paused = true;
+                self.set_paused(true);
                 self.waiters.resolve_all(Outcome::Paused);
                 // Whoever asked may have gone.
-                let _ = reply.send(());
+                let _ = reply.map(|reply| reply.send(()));
             }
-            Command::Resume => self.paused = false,
+            Command::Resume => self.set_paused(false),
             Command::Replay(letters) => {
-                for letter in letters {
-                    self.replays.offer(letter);
-                }
+                let ours = letters.into_iter().filter(|it| self.partitions.have(&it.key()));
+                ours.for_each(|letter| self.replays.offer(letter));
+                self.view.send_modify(|view| view.has_letters = true);
             }
             // One that runs is let go when it ends, so that nothing of its key runs beside it.
             Command::LetterGone { id, .. } if self.replays.mark_gone(id) => {}
@@ -240,12 +280,45 @@ impl Runner {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.status());
             }
-            Command::Stop => self.stopping = true,
+            Command::Letters(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.known_letters());
+            }
+            Command::Claim(partitions_max) => {
+                self.parting.partitions_max = Some(partitions_max);
+                self.stopping = true;
+            }
+            Command::Hold(held) => {
+                self.parting.held.push(held);
+                self.stopping = true;
+            }
+            Command::Stop => {
+                self.parting.is_last = true;
+                self.stopping = true;
+            }
         }
     }
 
+    fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        self.view.send_modify(|view| view.paused = paused);
+    }
+
+    fn known_letters(&self) -> Vec<KnownLetter> {
+        let letters = self.replays.letters().chain(self.parking.holding());
+        let known: Vec<_> =
+            letters.map(|(id, key)| KnownLetter { id, key: key.to_owned() }).collect();
+        self.view.send_modify(|view| view.has_letters = !known.is_empty());
+        known
+    }
+
+    /// Whoever asks for an event of another process's partition is let go, and asks the store.
     fn answer(&mut self, subject: Subject, waiter: Waiter) {
-        match self.known(subject).filter(|outcome| outcome.is_settled() || !waiter.settled) {
+        if !self.partitions.have(waiter.key.as_str()) {
+            return;
+        }
+        let known = self.known(subject, &waiter.key);
+        match known.filter(|outcome| outcome.is_settled() || !waiter.settled) {
             Some(outcome) => {
                 // Whoever asked may have gone.
                 let _ = waiter.reply.send(outcome);
@@ -255,7 +328,7 @@ impl Runner {
     }
 
     /// The outcome so far, if there is one that is durable.
-    fn known(&self, subject: Subject) -> Option<Outcome> {
+    fn known(&self, subject: Subject, key: &StreamName) -> Option<Outcome> {
         if self.waiters.is_held_back(subject) {
             return None;
         }
@@ -275,12 +348,14 @@ impl Runner {
         match self.parking.get(position) {
             Some(row) => super::settle::outcome_of(row.state).or(paused),
             None if self.ledger.covers(position) => Some(Outcome::Done),
+            None if self.ledger.is_ahead(key.as_str(), position) => Some(Outcome::Done),
             None => paused,
         }
     }
 
     fn status(&self) -> Status {
         Status {
+            is_here: true,
             paused: self.paused,
             open_until: self.circuit.open_until(),
             running: self.running.len(),
@@ -288,7 +363,17 @@ impl Runner {
             newer: self.parking.newer(),
             full: self.parking.is_full(),
             read_to: self.ledger.read_to(),
+            failure: self.parking.last_failure().cloned(),
         }
+    }
+}
+
+/// Returns when the lease is another one.
+async fn renewed(lease: Option<&mut watch::Receiver<Lease>>) {
+    match lease {
+        // A closed channel means that the bus is gone, which ends the task as well.
+        Some(lease) => drop(lease.changed().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What the state of a parked event tells those who wait for it.
-pub(super) const fn outcome_of(state: ParkedState) -> Option<Outcome> {
+pub(crate) const fn outcome_of(state: ParkedState) -> Option<Outcome> {
     match state {
         ParkedState::Retry { due } => Some(Outcome::Retrying { until: due }),
         ParkedState::Newer => Some(Outcome::Newer),
@@ -169,6 +169,7 @@ impl Runner {
         self.announce(&letter, now);
         if letter.holds_key {
             self.parking.hold(&letter.key(), id);
+            self.view.send_modify(|view| view.has_letters = true);
             self.park_key(job);
         }
         self.buffer.bury(letter);
