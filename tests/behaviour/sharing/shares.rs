@@ -130,8 +130,7 @@ async fn an_owner_that_slept_through_its_lease_records_nothing_and_joins_again()
     assert_once(&runs, 20, 3);
     gate.open();
     // What it had begun ends now, and so do the letters that it would write.
-    let health = async || asleep.kairo.health().await.unwrap().subscriptions[0].partitions;
-    eventually(async || health().await == 0).await;
+    eventually(async || asleep.share().await == 0).await;
     assert!(letters(&awake.kairo).await.is_empty());
     let is_shared = async || {
         let info = awake.kairo.subscriptions().get(SHARED).await.unwrap();
@@ -157,8 +156,7 @@ async fn a_bus_that_cannot_renew_stops_what_it_runs_and_goes_on_as_another() {
         matches!(call, Call::Renew | Call::Join | Call::Close).then_some(When::Before)
     };
     node.store.fail_where(away);
-    let is_lost = async || node.kairo.health().await.unwrap().subscriptions[0].partitions == 0;
-    cluster.passing(eventually(is_lost)).await;
+    cluster.passing(eventually(async || node.share().await == 0)).await;
     assert!(30 <= cluster.clock.now().as_second());
     gate.open();
     assert!(letters(&node.kairo).await.is_empty());

@@ -71,6 +71,8 @@ impl Hold {
 pub(super) struct Parting {
     /// It is not to go on.
     pub(super) is_last: bool,
+    /// Its claim is lost.
+    pub(super) is_fenced: bool,
     /// The most partitions to claim from now on.
     pub(super) partitions_max: Option<u32>,
     /// Who wants it to be still for a while.
@@ -196,7 +198,7 @@ impl Keeper {
     }
 
     async fn part(&mut self, parting: Parting) -> Next {
-        let Parting { is_last, partitions_max, held } = parting;
+        let Parting { is_last, partitions_max, held, is_fenced: _ } = parting;
         self.partitions_max = partitions_max.unwrap_or(self.partitions_max);
         if is_last || *self.engine.stop.borrow() {
             return Next::End;
@@ -239,7 +241,10 @@ impl Keeper {
     /// is one again; and who waits for an outcome looks there too, when nobody answers here.
     async fn obey(&mut self, command: Command) -> Option<Next> {
         match command {
-            Command::Watch(..) | Command::Replay(_) | Command::LetterGone { .. } => None,
+            Command::Watch(..)
+            | Command::Replay(_)
+            | Command::LetterGone { .. }
+            | Command::Fenced => None,
             Command::Pause(reply) => {
                 self.view.send_modify(|view| view.paused = true);
                 // Whoever asked may have gone.

@@ -31,7 +31,7 @@ use crate::{
     clock::Timestamp,
     delivery::{DeadLetter, FailedAttempt, Partitions},
     engine::{Engine, ownership::Lease, stopped},
-    error::Result,
+    error::{Error, Result},
     event::{name::StreamName, record::Recorded},
     store::{BoxFuture, Page, Position},
 };
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Status(oneshot::Sender<Status>),
     /// Claim again, so many partitions at most, so that others get their share, or we do.
     Claim(u32),
+    /// The claim is not ours any more: stop at once, and record nothing.
+    Fenced,
     /// Be still, without a claim, while somebody changes its place.
     Hold(Held),
     /// Stop as at a shutdown.
@@ -79,6 +81,7 @@ pub(crate) enum Command {
 pub(crate) struct KnownLetter {
     pub(crate) id: Uuid,
     pub(crate) key: String,
+    pub(crate) is_replaying: bool,
 }
 
 /// How a subscription is.
@@ -156,7 +159,7 @@ impl Runner {
     /// Runs until it is drained: because the bus stops, or because it was told to part.
     ///
     /// # Errors
-    /// [`Error::Fenced`](crate::Error::Fenced) when the claim is lost, and others after which it
+    /// [`Error::Fenced`] when the claim is lost, and others after which it
     /// cannot go on.
     pub(super) async fn run(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result {
         let mut tail = self.engine.tail.watch();
@@ -176,6 +179,10 @@ impl Runner {
             }
             let due = self.next_due(now);
             self.wait(due, commands, &mut tail, &mut stop).await?;
+            if self.parting.is_fenced {
+                self.abandon();
+                return Err(Error::Fenced { subscription: self.spec.name.to_string() });
+            }
         }
     }
 
@@ -288,6 +295,7 @@ impl Runner {
                 self.parting.partitions_max = Some(partitions_max);
                 self.stopping = true;
             }
+            Command::Fenced => self.parting.is_fenced = true,
             Command::Hold(held) => {
                 self.parting.held.push(held);
                 self.stopping = true;
@@ -306,8 +314,12 @@ impl Runner {
 
     fn known_letters(&self) -> Vec<KnownLetter> {
         let letters = self.replays.letters().chain(self.parking.holding());
-        let known: Vec<_> =
-            letters.map(|(id, key)| KnownLetter { id, key: key.to_owned() }).collect();
+        let known = letters.map(|(id, key)| KnownLetter {
+            id,
+            key: key.to_owned(),
+            is_replaying: self.replays.has(id),
+        });
+        let known: Vec<_> = known.collect();
         self.view.send_modify(|view| view.has_letters = !known.is_empty());
         known
     }

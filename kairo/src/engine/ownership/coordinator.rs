@@ -24,6 +24,9 @@ use crate::{
 /// The shortest time between two looks, however much changes.
 const GAP: Duration = Duration::from_millis(500);
 
+/// How long a look may take; the lease must be renewed meanwhile.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
 /// The pause after a renewal or a look that failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -114,6 +117,7 @@ impl Coordinator {
                 self.lose();
                 return Err(Error::LeaseLost);
             }
+            () = engine.clock.sleep(LOOK_MAX) => return Err(no_answer("looking at shares", LOOK_MAX)),
             shared = share(&engine, owner, &seen) => shared?,
         }
         engine.planned.notify_one();
@@ -132,7 +136,7 @@ impl Coordinator {
         };
         let members = tokio::select! {
             biased;
-            () = &mut over => return Err(no_answer("renewing the lease")),
+            () = &mut over => return Err(no_answer("renewing the lease", LEASE)),
             () = &mut self.over => return Err(Error::LeaseLost),
             members = call => members?,
         };
@@ -167,6 +171,10 @@ async fn share(engine: &Engine, owner: Uuid, seen: &[(Arc<Running>, View)]) -> R
         let command = match rows.iter().find(|row| row.subscription == name) {
             // Somebody has removed it.
             None => Some(Command::Stop),
+            // Somebody has moved it, or taken it over.
+            Some(row) if view.held.is_some_and(|(_, epoch)| !shares::has(row, epoch)) => {
+                Some(Command::Fenced)
+            }
             Some(row) => {
                 follow_pause(running, row, *view);
                 shares::wanted(row, &listing(&members, name, owner), owner).map(Command::Claim)
@@ -234,7 +242,7 @@ fn never() -> Pause {
     Box::pin(std::future::pending())
 }
 
-fn no_answer(action: &str) -> Error {
-    let source = format!("the store has not answered for {LEASE:?}");
+fn no_answer(action: &str, waited: Duration) -> Error {
+    let source = format!("there was no answer for {waited:?}");
     Error::Store { action: action.to_owned(), source: source.into() }
 }

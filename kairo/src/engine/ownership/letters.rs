@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    delivery::{DeadLetter, LetterFilter, SubscriptionRow},
+    delivery::{DeadLetter, LetterFilter, LetterState, SubscriptionRow},
     engine::{
         Engine,
         dispatch::{Command, KnownLetter, Running, View},
@@ -40,23 +40,25 @@ pub(super) async fn tell(
     }
     let pending = pending(engine).await?;
     for (running, known) in known {
-        tell_one(&running, &known, &pending).await;
+        tell_one(&running, &known, &pending);
     }
     Ok(())
 }
 
-async fn tell_one(running: &Running, known: &[KnownLetter], pending: &[DeadLetter]) {
-    let known_ids: HashSet<Uuid> = known.iter().map(|letter| letter.id).collect();
+fn tell_one(running: &Running, known: &[KnownLetter], pending: &[DeadLetter]) {
+    let replaying: HashSet<Uuid> =
+        known.iter().filter(|letter| letter.is_replaying).map(|letter| letter.id).collect();
     let is_its = |letter: &&DeadLetter| *letter.subscription == *running.spec.name;
     let pending: Vec<_> = pending.iter().filter(is_its).collect();
-    let new = pending.iter().filter(|letter| !known_ids.contains(&letter.id));
+    let is_new = |it: &&&DeadLetter| it.state != LetterState::Dead && !replaying.contains(&it.id);
+    let new = pending.iter().filter(is_new);
     let new: Vec<_> = new.map(|letter| DeadLetter::clone(letter)).collect();
     let is_gone = |known: &&KnownLetter| !pending.iter().any(|letter| letter.id == known.id);
     let gone = known.iter().filter(is_gone);
     let gone = gone.map(|known| Command::LetterGone { id: known.id, key: known.key.clone() });
     for command in gone.chain((!new.is_empty()).then_some(Command::Replay(new))) {
-        // A subscription that has stopped finds its letters when it is claimed again.
-        let _ = running.commands.send(command).await;
+        // One whose commands pile up hears of it at the next look.
+        let _ = running.commands.try_send(command);
     }
 }
 

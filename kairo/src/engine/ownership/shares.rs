@@ -25,6 +25,11 @@ fn turn(subscription: &str) -> u32 {
     subscription.bytes().fold(0, |turn: u32, byte| turn.wrapping_mul(31) ^ u32::from(byte)) >> 1
 }
 
+/// Whether a claim still holds.
+pub(super) fn has(row: &SubscriptionRow, epoch: u64) -> bool {
+    row.shares.iter().any(|share| share.epoch == epoch)
+}
+
 /// How many partitions `owner` should claim, if claiming again would bring it nearer to its share,
 /// or others to theirs. `members` are those that can run the subscription, `owner` among them.
 ///
