@@ -10,10 +10,13 @@
 //! |---|---|
 //! | `kairo_log` | the log for people: `sequence`, `name`, `stream`, `version`, `schema`, `time` (ISO 8601), `id`, `correlation`, `causation` (as text), `depth`, `metadata`, `payload` |
 //! | `kairo_event` | the log itself; `derived` is 1 where the id follows from the cause |
-//! | `kairo_subscription` | a row for each subscription: all up to `low_water` is finished or parked |
+//! | `kairo_gone` | streams whose newest events were deleted, with the version that the last of them had; `tombstone` is 1 where nothing can be appended any more |
+//! | `kairo_snapshot` | values that were folded from streams, the newest of each stream and name |
+//! | `kairo_subscription` | a row for each subscription: all up to `low_water` is finished or parked; `paused` is 1 where nothing new begins |
 //! | `kairo_parked` | events that wait: for a retry when `due`, `behind` another of their key, for a `newer` binary, or for running `alone` |
 //! | `kairo_dead_letter` | events that handlers could not process; `due` is set while one is reprocessed |
 //! | `kairo_timetable` | events that are not due yet |
+//! | `kairo_value` | single values: `created` is when the store was made, `epoch` that of the last claim, `newest` the sequence that the log had reached when events were last deleted |
 //!
 //! ```sql
 //! SELECT time, payload ->> 'email' FROM kairo_log WHERE name = 'user.created';
@@ -112,6 +115,7 @@ mod tests {
         check_refused("postgres://ada:secret@db/shop", "does not have the back end `postgres`");
         check_refused("shop.db", "such as `memory:` or `sqlite://shop.db`");
         check_refused("memory:shop", "write `memory:`");
-        check_refused("memory:?size=3", "`memory:` has no options");
+        check_refused("memory:?size=3", "there is no option `size`; `memory:` has `shared`");
+        check_refused("memory:?shared=yes", "`shared` is `true` or `false`");
     }
 }

@@ -47,7 +47,7 @@ impl Place {
 
 impl Harness for Place {
     fn features(&self) -> Features {
-        Features { durable: true }
+        Features { durable: true, shared: false }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {

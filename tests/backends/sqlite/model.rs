@@ -7,11 +7,11 @@ use kairo::{
     clock::{Clock, Timestamp},
     delivery::{
         Backend, Checkpoint, Claim, DeadLetter, FailedAttempt, LetterChange, Parked, ParkedState,
-        Progress, Scheduled,
+        Progress, Scheduled, Steer,
     },
     event::record::EventData,
     handler::entry::StartAt,
-    store::{Append, Selection, Unit},
+    store::{Append, Direction, Removal, Selection, Snapshot, StreamRange, Unit},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -25,6 +25,8 @@ enum Step {
     Claim { subscription: String, beginning: bool, renamed_from: Option<String> },
     Release { subscription: String, epoch: u64 },
     Remove(String),
+    Steer { subscription: String, steer: Steer },
+    Prune { before: Timestamp, selection: Selection, limit: usize },
 }
 
 fn time(seconds: u8) -> Timestamp {
@@ -50,20 +52,68 @@ fn events() -> impl Strategy<Value = EventData> {
         })
 }
 
-fn appends() -> impl Strategy<Value = Append> {
-    let expected = prop_oneof![
+fn expected() -> impl Strategy<Value = Version> {
+    prop_oneof![
         4 => Just(Version::Any),
         1 => Just(Version::NoStream),
         1 => Just(Version::Exists),
         2 => (0..6_u64).prop_map(Version::At),
-    ];
-    (prop::collection::vec(events(), 1..3), expected).prop_map(|(mut events, expected)| {
+    ]
+}
+
+fn stream() -> impl Strategy<Value = StreamName> {
+    (0..3_u8).prop_map(|stream| StreamName::new(format!("user-{stream}")).unwrap())
+}
+
+fn appends() -> impl Strategy<Value = Append> {
+    (prop::collection::vec(events(), 1..3), expected()).prop_map(|(mut events, expected)| {
         let stream: StreamName = events[0].stream.clone();
         for event in &mut events {
             event.stream = stream.clone();
         }
         Append { stream, expected, events }
     })
+}
+
+fn removals() -> impl Strategy<Value = Removal> {
+    let tombstone = prop::bool::weighted(0.1);
+    (stream(), expected(), tombstone).prop_map(|(stream, expected, tombstone)| Removal {
+        stream,
+        expected,
+        tombstone,
+    })
+}
+
+fn snapshots() -> impl Strategy<Value = Vec<Snapshot>> {
+    let snapshot = (name(), 0..6_u64, any::<u64>(), prop::collection::vec(any::<u8>(), 0..4));
+    prop::collection::btree_map(stream(), snapshot, 0..2).prop_map(|snapshots| {
+        let snapshot = |(stream, (name, version, schema, payload)): (_, (_, _, _, Vec<u8>))| {
+            Snapshot { stream, name, version, schema, time: time(1), payload: payload.into() }
+        };
+        snapshots.into_iter().map(snapshot).collect()
+    })
+}
+
+fn selections() -> impl Strategy<Value = Selection> {
+    let names = || vec![event(Uuid::nil(), "user-1").name];
+    prop_oneof![
+        Just(Selection::All),
+        Just(Selection::Names(Vec::new())),
+        Just(Selection::Names(names())),
+        (0..4_u8, 0..4_u8, any::<bool>()).prop_map(move |(from, until, named)| {
+            let names = if named { names() } else { Vec::new() };
+            Selection::Between { names, from: time(from), until: time(until) }
+        }),
+    ]
+}
+
+fn steers() -> impl Strategy<Value = Steer> {
+    prop_oneof![
+        Just(Steer::Pause),
+        Just(Steer::Resume),
+        (0..20_u64).prop_map(|to| Steer::Move { to: Position::at_sequence(to) }),
+        (0..20_u64).prop_map(|place| Steer::Skip { position: Position::at_sequence(place) }),
+    ]
 }
 
 fn failures() -> impl Strategy<Value = Vec<FailedAttempt>> {
@@ -141,8 +191,8 @@ fn progress() -> impl Strategy<Value = Progress> {
             subscription,
             epoch,
             checkpoint: Checkpoint {
-                low_water: Position::at_sequence(low),
                 finished: finished.into_iter().map(Position::at_sequence).collect(),
+                ..Checkpoint::at(Position::at_sequence(low))
             },
             park,
             unpark,
@@ -159,15 +209,21 @@ fn units() -> impl Strategy<Value = Unit> {
         prop::collection::vec(changes(), 0..2),
         prop::collection::vec(id(), 0..2),
         prop::collection::vec(scheduled, 0..2),
+        prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(removals(), 1..3)],
         prop::collection::vec(appends(), 0..3),
+        snapshots(),
     )
-        .prop_map(|(progress, letters, unscheduled, scheduled, appends)| Unit {
-            progress,
-            letters,
-            unscheduled,
-            scheduled,
-            appends,
-        })
+        .prop_map(
+            |(progress, letters, unscheduled, scheduled, removals, appends, snapshots)| Unit {
+                progress,
+                letters,
+                unscheduled,
+                scheduled,
+                removals,
+                appends,
+                snapshots,
+            },
+        )
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -181,6 +237,10 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (name(), 1..6_u64)
             .prop_map(|(subscription, epoch)| Step::Release { subscription, epoch }),
         1 => name().prop_map(Step::Remove),
+        2 => (name(), steers()).prop_map(|(subscription, steer)| Step::Steer { subscription, steer }),
+        2 => (0..4_u8, selections(), 0..5_usize).prop_map(|(before, selection, limit)| {
+            Step::Prune { before: time(before), selection, limit }
+        }),
     ]
 }
 
@@ -190,14 +250,20 @@ async fn take(store: &dyn Backend, step: Step) -> String {
         Step::Commit(unit) => format!("{:?}", store.commit(unit).await),
         Step::Claim { subscription, beginning, renamed_from } => {
             let start = if beginning { StartAt::Beginning } else { StartAt::Now };
-            let claim = Claim { subscription, start, renamed_from };
-            format!("{:#?}", store.claim(vec![claim]).await)
+            let claim = Claim { subscription, start, renamed_from, partitions_max: 1 };
+            format!("{:#?}", store.claim(Uuid::nil(), vec![claim]).await)
         }
         Step::Release { subscription, epoch } => {
             format!("{:?}", store.release(subscription, epoch).await)
         }
         Step::Remove(subscription) => {
             format!("{:?}", store.remove_subscription(subscription).await)
+        }
+        Step::Steer { subscription, steer } => {
+            format!("{:?}", store.steer(subscription, steer).await)
+        }
+        Step::Prune { before, selection, limit } => {
+            format!("{:?}", store.prune(before, &selection, limit).await)
         }
     }
 }
@@ -210,7 +276,36 @@ async fn dump(store: &dyn Backend) -> String {
     let rows = store.subscriptions().await.unwrap();
     let count = store.count(Position::at_sequence(3), &Selection::All, 1_000).await.unwrap();
     let next_due = store.next_due().await;
-    format!("{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}")
+    let (streams, fates) = (dump_streams(store).await, dump_fates(store).await);
+    format!(
+        "{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}\n{streams}\n{fates}"
+    )
+}
+
+async fn dump_streams(store: &dyn Backend) -> String {
+    let mut lines = Vec::new();
+    for stream in ["user-0", "user-1", "user-2"] {
+        let stream = StreamName::new(stream).unwrap();
+        let range = StreamRange { from: 2, to: 4, direction: Direction::Backwards };
+        let events = store.read_stream(&stream, range, 2).await.unwrap();
+        let stats = store.stream_stats(&stream).await.unwrap();
+        lines.push(format!("{events:#?}\n{stats:#?}"));
+        for name in ["mail", "stock", "audit"] {
+            lines.push(format!("{:?}", store.snapshot(&stream, name).await.unwrap()));
+        }
+    }
+    lines.join("\n")
+}
+
+async fn dump_fates(store: &dyn Backend) -> String {
+    let (stream, mut lines) = (StreamName::new("user-1").unwrap(), Vec::new());
+    for name in ["mail", "stock", "audit"] {
+        for place in 0..10 {
+            let fate = store.fate(name, &stream, Position::at_sequence(place)).await;
+            lines.push(format!("{:?}", fate.unwrap()));
+        }
+    }
+    lines.join("\n")
 }
 
 proptest! {

@@ -6,7 +6,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use kairo::{Error, Position, Version, delivery::Backend, store::Committed};
+use kairo::{
+    Error, Position, Version,
+    delivery::Backend,
+    store::{Committed, StreamRange},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     task::{JoinHandle, LocalSet},
@@ -82,7 +86,7 @@ async fn one_that_sqlite_refuses_fails_alone() {
     check(commits).await;
     assert_eq!(store.head().await.unwrap(), Position::at_sequence(UNITS / 2 - 1));
     let stream = kairo::StreamName::new("user-8").unwrap();
-    assert!(store.read_stream(&stream, 1, 10).await.unwrap().is_empty());
+    assert!(store.read_stream(&stream, StreamRange::ALL, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,7 +1,8 @@
 //! What people, and other programs, do with the file.
 
 use kairo::{
-    EventName, Position, Version,
+    EventName, Position, StreamName, Version,
+    delivery::Steer,
     event::record::EventData,
     store::{Append, Selection, Unit},
 };
@@ -123,8 +124,15 @@ proptest! {
                 subscription: text.clone(),
                 start: kairo::handler::entry::StartAt::Now,
                 renamed_from: None,
+                partitions_max: 1,
             };
-            let _ = store.claim(vec![claim]).await;
+            let _ = store.claim(kairo::Uuid::nil(), vec![claim]).await;
+            let steer = Steer::Skip { position: Position::at_sequence(1) };
+            let _ = store.steer(text.clone(), steer).await;
+            let stream = StreamName::new("user-1").unwrap();
+            let _ = store.fate(&text, &stream, Position::at_sequence(1)).await;
+            let _ = store.snapshot(&stream, &text).await;
+            let _ = store.stream_stats(&stream).await;
             let _ = store.subscriptions().await;
             let _ = store.letters(kairo::LetterFilter::default()).await;
             let _ = store.due(kairo::clock::Timestamp::MAX, 10).await;
@@ -136,7 +144,14 @@ proptest! {
 /// Fills every table with rows of these values.
 fn spoil(place: &Place, text: &str, bytes: &[u8], number: i64) {
     let raw = place.raw();
-    let tables = ["kairo_subscription", "kairo_parked", "kairo_dead_letter", "kairo_timetable"];
+    let tables = [
+        "kairo_subscription",
+        "kairo_parked",
+        "kairo_dead_letter",
+        "kairo_timetable",
+        "kairo_gone",
+        "kairo_snapshot",
+    ];
     for table in tables {
         let mut columns = raw.prepare("SELECT type FROM pragma_table_info(?1)").unwrap();
         let types: Vec<String> =

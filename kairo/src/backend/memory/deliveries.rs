@@ -15,7 +15,7 @@ use crate::{
     clock::Timestamp,
     delivery::{
         Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, Parked, Partitions, Progress,
-        Steer, SubscriptionRow, partition,
+        Share, Steer, SubscriptionRow, partition,
     },
     error::{Error, Result},
     event::name::StreamName,
@@ -167,8 +167,7 @@ impl State {
                 StartAt::Now => self.head(),
                 StartAt::Beginning => Position::START,
             };
-            self.epoch += 1;
-            let new = Subscription::new(all, low_water, self.epoch);
+            let new = Subscription::new(all, low_water, self.epoch + 1);
             self.subscriptions.insert(name.clone(), new);
         }
         let Some(mut held) = self.subscriptions.remove(&name) else { return Ok(None) };
@@ -229,7 +228,7 @@ impl State {
             generation: held.generation,
             paused: held.paused,
             low_water: held.low_water(),
-            shares: held.shares.iter().map(|it| it.row(|id| self.is_alive(id, now))).collect(),
+            shares: self.shares(held, now),
             parked: held.parked.len() as u64,
             letters: self.letters.values().filter(|letter| letter.subscription == *name).count()
                 as u64,
@@ -237,13 +236,19 @@ impl State {
         self.subscriptions.iter().map(row).collect()
     }
 
+    fn shares(&self, held: &Subscription, now: Timestamp) -> Vec<Share> {
+        let row = |share: &Held| share.row(|id| self.is_alive(id, now));
+        let mut shares: Vec<_> = held.shares.iter().map(row).collect();
+        shares.sort_by_key(|share| share.epoch);
+        shares
+    }
+
     fn steer(&mut self, name: &str, steer: Steer) -> Result {
         let stream = match steer {
             Steer::Skip { position } => Some(self.stream_at(position)?),
             _ => None,
         };
-        self.epoch += 1;
-        let epoch = self.epoch;
+        let epoch = self.epoch + 1;
         let held = self
             .subscriptions
             .get_mut(name)
@@ -257,6 +262,7 @@ impl State {
                 held.shares = vec![Held::free(all, epoch, Checkpoint::at(to))];
                 held.generation = generation(epoch);
                 held.parked.clear();
+                self.epoch = epoch;
             }
             Steer::Skip { position } => {
                 let key = stream.as_ref().map_or("", StreamName::as_str);
@@ -270,6 +276,7 @@ impl State {
                     finish(&mut share.checkpoint, position);
                 }
                 (share.epoch, share.owner, share.clean) = (epoch, None, true);
+                self.epoch = epoch;
             }
         }
         Ok(())

@@ -60,17 +60,16 @@ pub(super) fn take(
             taken.push(Held { partitions: first, ..share });
         }
     }
-    let mut merged = taken.into_iter().reduce(merge)?;
-    merged.owner = Some(owner);
-    merged.epoch = next_epoch();
+    let merged = taken.into_iter().reduce(|one, other| merge(&one, &other))?;
+    let merged = Held { owner: Some(owner), epoch: next_epoch(), ..merged };
     shares.push(merged.clone());
     Some(merged)
 }
 
-fn merge(one: Held, other: Held) -> Held {
+fn merge(one: &Held, other: &Held) -> Held {
     let low_water = one.checkpoint.low_water.min(other.checkpoint.low_water);
     let mut checkpoint = Checkpoint::at(low_water);
-    for share in [&one, &other] {
+    for share in [one, other] {
         let Checkpoint { low_water: reached, finished, ahead } = &share.checkpoint;
         if low_water < *reached {
             checkpoint.ahead.push(Ahead { partitions: share.partitions, low_water: *reached });
@@ -81,7 +80,7 @@ fn merge(one: Held, other: Held) -> Held {
     checkpoint.finished.sort_unstable();
     checkpoint.finished.dedup();
     let partitions = one.partitions.with(other.partitions);
-    Held { partitions, clean: one.clean && other.clean, checkpoint, ..one }
+    Held { partitions, owner: None, epoch: 0, clean: one.clean && other.clean, checkpoint }
 }
 
 /// Makes an event one that is finished.

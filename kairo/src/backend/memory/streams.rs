@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::State;
+use super::{State, deliveries::Subscription};
 use crate::{
     backend::plan::Removed,
     clock::Timestamp,
-    delivery::Checkpoint,
+    delivery::{Ahead, Checkpoint},
     event::{name::StreamName, record::Recorded},
     store::{Direction, Position, Selection, Snapshot, StreamEnd, StreamRange, StreamStats, Tip},
 };
@@ -18,7 +18,9 @@ pub(super) struct Stream {
     pub(super) events: BTreeMap<u64, u64>,
     /// The version of its last event, also when that has been deleted.
     pub(super) version: u64,
-    pub(super) tombstone: bool,
+    /// The version that its newest event had when that was last deleted, if it ever was.
+    gone: Option<u64>,
+    tombstone: bool,
 }
 
 impl Stream {
@@ -57,7 +59,9 @@ impl State {
         Some(match (events().next(), events().next_back()) {
             (Some(first), Some(last)) => {
                 let bytes = events().map(|event| event.event.payload.len() as u64).sum();
-                StreamStats::of_events(events().count() as u64, bytes, end(first), end(last))
+                let count = events().count() as u64;
+                let stats = StreamStats::of_events(count, bytes, end(first), end(last));
+                StreamStats { version: stream.version, ..stats }
             }
             _ => StreamStats::of_deleted(stream.version, stream.tombstone),
         })
@@ -65,7 +69,7 @@ impl State {
 
     pub(super) fn remove(&mut self, removed: &Removed<'_>) {
         let stream = self.streams.entry(removed.stream.clone()).or_default();
-        stream.tombstone = removed.tombstone;
+        (stream.gone, stream.tombstone) = (Some(removed.version), removed.tombstone);
         let sequences: Vec<_> = std::mem::take(&mut stream.events).into_values().collect();
         for sequence in sequences {
             self.forget(sequence);
@@ -73,7 +77,12 @@ impl State {
         self.snapshots.remove(removed.stream);
     }
 
+    /// Keeps a snapshot, unless there is a newer one, or its events had been deleted before it came.
     pub(super) fn keep(&mut self, snapshot: &Snapshot) {
+        let gone = self.streams.get(&snapshot.stream).and_then(|stream| stream.gone);
+        if gone.is_some_and(|gone| snapshot.version <= gone) {
+            return;
+        }
         let kept = self.snapshots.entry(snapshot.stream.clone()).or_default();
         let is_newer = kept.get(&snapshot.name).is_none_or(|it| it.version <= snapshot.version);
         if is_newer {
@@ -82,7 +91,7 @@ impl State {
     }
 
     pub(super) fn prune(&mut self, before: Timestamp, selection: &Selection, limit: usize) -> u64 {
-        let needed_behind = self.subscriptions.values().map(|held| held.low_water()).min();
+        let needed_behind = self.subscriptions.values().map(Subscription::low_water).min();
         let is_parked = |position: &Position| {
             self.subscriptions.values().any(|held| held.parked.contains_key(position))
         };
@@ -97,6 +106,9 @@ impl State {
             .collect();
         for (sequence, stream, version) in &pruned {
             if let Some(stream) = self.streams.get_mut(stream) {
+                if stream.events.last_key_value().is_some_and(|(newest, _)| newest == version) {
+                    stream.gone = stream.gone.max(Some(*version));
+                }
                 stream.events.remove(version);
             }
             self.forget(*sequence);
@@ -120,8 +132,7 @@ impl State {
 
 /// Whether a checkpoint has passed the event of a key.
 pub(super) fn has_passed(checkpoint: &Checkpoint, key: &str, position: Position) -> bool {
-    let is_ahead =
-        |ahead: &crate::delivery::Ahead| position <= ahead.low_water && ahead.partitions.have(key);
+    let is_ahead = |ahead: &Ahead| position <= ahead.low_water && ahead.partitions.have(key);
     position <= checkpoint.low_water
         || checkpoint.finished.contains(&position)
         || checkpoint.ahead.iter().any(is_ahead)

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, slice, sync::Arc};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
@@ -11,13 +11,14 @@ use super::{
     letters,
     recent::Recent,
     rows::{Count, Id, Names, Place, Time, bind_event, event_columns},
+    streams::{self, newest},
 };
 use crate::{
     backend::plan::{Plan, View},
     delivery::{DeadLetter, Scheduled},
     error::{Error, Result},
     event::name::StreamName,
-    store::{Append, Committed, Position, Unit},
+    store::{Append, Committed, Position, Tip, Unit},
 };
 
 /// What an error says was being done.
@@ -36,6 +37,8 @@ pub(super) struct Writer {
     guests: i64,
     /// The versions of streams that have been written lately, as the open transaction sees them.
     versions: HashMap<StreamName, u64>,
+    /// Whether any stream has lost its newest event, so that its version may be higher.
+    any_gone: bool,
     recent: Arc<Recent>,
 }
 
@@ -48,6 +51,7 @@ impl Writer {
             next_sequence: 1,
             guests: 0,
             versions: HashMap::new(),
+            any_gone: false,
             recent: Arc::default(),
         };
         writer.look_around().map_err(|error| writer.failing.of("opening", error))?;
@@ -94,6 +98,7 @@ impl Writer {
             self.begin()?;
             self.versions.clear();
             let value = change(&self.connection)?;
+            self.any_gone = streams::any_gone(&self.connection)?;
             self.end()?;
             Ok(value)
         })();
@@ -135,6 +140,9 @@ impl Writer {
             Ok(()) => {
                 for (unit, result) in units.iter().zip(&results) {
                     if let Ok(committed) = result {
+                        if !unit.removals.is_empty() {
+                            self.recent.clear();
+                        }
                         self.recent.keep(unit, committed);
                     }
                 }
@@ -170,10 +178,11 @@ impl Writer {
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |row| row.get(0))?;
         if guests != self.guests {
-            let last = "SELECT coalesce(max(sequence), 0) FROM kairo_event";
-            let Count(last) =
-                self.connection.prepare_cached(last)?.query_row([], |row| row.get(0))?;
-            self.next_sequence = last + 1;
+            let newest = concat!("SELECT ", newest!());
+            let Count(newest) =
+                self.connection.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
+            self.next_sequence = newest + 1;
+            self.any_gone = streams::any_gone(&self.connection)?;
             self.versions.clear();
             self.guests = guests;
         }
@@ -188,6 +197,10 @@ impl Writer {
         write_plan(&self.connection, unit, &plan)
             .map_err(|error| self.failing.of(WRITING, error))?;
         self.next_sequence += appended;
+        for removed in &plan.removals {
+            self.any_gone = true;
+            self.versions.remove(removed.stream);
+        }
         self.remember(&unit.appends, &plan);
         Ok(Committed { placed: plan.placed })
     }
@@ -225,7 +238,14 @@ fn write_plan(connection: &Connection, unit: &Unit, plan: &Plan<'_>) -> rusqlite
     for scheduled in &plan.scheduled {
         schedule(connection, scheduled)?;
     }
-    append(connection, &unit.appends, plan)
+    for removed in &plan.removals {
+        streams::remove(connection, removed)?;
+    }
+    append(connection, &unit.appends, plan)?;
+    for snapshot in &unit.snapshots {
+        streams::keep(connection, snapshot)?;
+    }
+    Ok(())
 }
 
 fn append(connection: &Connection, appends: &[Append], plan: &Plan<'_>) -> rusqlite::Result<()> {
@@ -274,13 +294,11 @@ impl Seen<'_> {
 }
 
 impl View for Seen<'_> {
-    fn epoch(&mut self, subscription: &str) -> Result<Option<u64>> {
-        let select = "SELECT epoch FROM kairo_subscription WHERE name = ?1";
-        let epoch = self.look(|connection| {
-            let mut select = connection.prepare_cached(select)?;
-            select.query_row([subscription], |row| row.get(0)).optional()
-        })?;
-        Ok(epoch.map(|Count(epoch)| epoch))
+    fn holds(&mut self, subscription: &str, epoch: u64) -> Result<bool> {
+        let select = "SELECT 1 FROM kairo_subscription WHERE name = ?1 AND epoch = ?2";
+        self.look(|connection| {
+            connection.prepare_cached(select)?.exists(params![subscription, Count(epoch)])
+        })
     }
 
     fn letter(&mut self, id: Uuid) -> Result<Option<DeadLetter>> {
@@ -292,15 +310,16 @@ impl View for Seen<'_> {
         self.look(|connection| connection.prepare_cached(select)?.exists([Id(id)]))
     }
 
-    fn version(&mut self, stream: &StreamName) -> Result<u64> {
+    fn tip(&mut self, stream: &StreamName) -> Result<Tip> {
         if let Some(version) = self.writer.versions.get(stream) {
-            return Ok(*version);
+            return Ok(Tip::at(*version));
         }
-        let select = "SELECT max(version) FROM kairo_event WHERE stream = ?1";
-        let version: Option<Count> = self.look(|connection| {
-            connection.prepare_cached(select)?.query_row([stream.as_str()], |row| row.get(0))
-        })?;
-        Ok(version.map_or(0, |Count(version)| version))
+        self.look(|connection| {
+            if self.writer.any_gone {
+                return streams::tip(connection, stream);
+            }
+            streams::last_version(connection, stream).map(Tip::at)
+        })
     }
 
     fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>> {

@@ -3,30 +3,42 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{
     SqliteStore, letters,
     places::{pack, unpack},
     rows::{Count, Json, Names, Place, Time, list, malformed, text},
+    steering,
+    streams::newest,
 };
 use crate::{
     backend::plan::check_claims,
     delivery::{
-        Checkpoint, Claim, Claimed, Deliveries, Parked, ParkedState, Progress, SubscriptionRow,
+        Checkpoint, Claim, Claimed, Deliveries, Fate, Parked, ParkedState, Partitions, Progress,
+        Share, Steer, SubscriptionRow,
     },
     error::Result,
+    event::name::StreamName,
     handler::entry::StartAt,
     store::{BoxFuture, Position},
 };
 
 impl Deliveries for SqliteStore {
-    fn claim(&self, claims: Vec<Claim>) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+    fn claim(
+        &self,
+        _owner: Uuid,
+        claims: Vec<Claim>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Claimed>>>> {
         Box::pin(async move {
             check_claims(&claims)?;
-            self.write("claiming subscriptions of", move |connection| {
-                claim_all(connection, &claims)
-            })
-            .await
+            let claimed = self
+                .write("claiming subscriptions of", move |connection| {
+                    claim_all(connection, &claims)
+                })
+                .await?;
+            Ok(claimed.into_iter().map(Some).collect())
         })
     }
 
@@ -49,6 +61,33 @@ impl Deliveries for SqliteStore {
             let place = "DELETE FROM kairo_subscription WHERE name = ?1";
             connection.execute(place, [&subscription]).map(|removed| 0 < removed)
         }))
+    }
+
+    fn steer(&self, subscription: String, steer: Steer) -> BoxFuture<'_, Result> {
+        Box::pin(async move {
+            self.write("steering a subscription of", move |connection| {
+                steering::steer(connection, &subscription, steer)
+            })
+            .await?
+        })
+    }
+
+    fn fate<'a>(
+        &'a self,
+        subscription: &'a str,
+        _stream: &'a StreamName,
+        position: Position,
+    ) -> BoxFuture<'a, Result<Option<Fate>>> {
+        let subscription = subscription.to_owned();
+        Box::pin(
+            self.read(move |reader| {
+                steering::fate(&mut reader.connection, &subscription, position)
+            }),
+        )
+    }
+
+    fn watch_others(&self) -> watch::Receiver<u64> {
+        self.shared.others.subscribe()
     }
 }
 
@@ -79,8 +118,7 @@ fn claim_apart(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Ve
         rename_if_new(connection, request)?;
     }
     let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
-    let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
-    let Count(epoch) = connection.query_row(next, [], |row| row.get(0))?;
+    let epoch = next_epoch(connection)?;
     let known = known(connection, &names)?;
     for request in claims.iter().filter(|request| !known.contains(&request.subscription)) {
         insert_new(connection, &request.subscription, request.start, epoch)?;
@@ -97,6 +135,18 @@ fn claim_apart(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Ve
     }
     let taken = names.iter().map(|name| places.remove(*name));
     taken.map(|claimed| claimed.ok_or(rusqlite::Error::QueryReturnedNoRows)).collect()
+}
+
+/// An epoch that no claim has had.
+pub(super) fn next_epoch(connection: &Connection) -> rusqlite::Result<u64> {
+    let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
+    connection.query_row(next, [], |row| row.get(0)).map(|Count(epoch)| epoch)
+}
+
+/// The generation that begins with an epoch, which no earlier one of its name had: what that one
+/// has published is not taken for what this one publishes.
+pub(super) fn generation(epoch: u64) -> u32 {
+    u32::try_from(epoch).unwrap_or(u32::MAX)
 }
 
 fn rename_if_new(connection: &Connection, claim: &Claim) -> rusqlite::Result<()> {
@@ -132,14 +182,17 @@ fn places(
     names: &Vec<&String>,
     epoch: u64,
 ) -> rusqlite::Result<HashMap<String, Claimed>> {
-    let select = "SELECT name, generation, clean, low_water, finished FROM kairo_subscription \
+    let select = "SELECT name, generation, clean, low_water, finished, paused \
+         FROM kairo_subscription \
          WHERE name IN (SELECT value FROM json_each(?1))";
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map([Json(names)], |row| {
         let claimed = Claimed {
+            partitions: Partitions::WHOLE,
             epoch,
             generation: row.get(1)?,
             unclean: !row.get::<_, bool>(2)?,
+            paused: row.get(5)?,
             checkpoint: checkpoint(row, 3)?,
             parked: Vec::new(),
             letters: Vec::new(),
@@ -169,8 +222,6 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// The generation of a new subscription is its first epoch, which no earlier one of its name had:
-/// what that one has published is not taken for what this one publishes.
 fn insert_new(
     connection: &Connection,
     name: &str,
@@ -178,7 +229,7 @@ fn insert_new(
     epoch: u64,
 ) -> rusqlite::Result<()> {
     let low_water = match start {
-        StartAt::Now => "SELECT coalesce(max(sequence), 0) FROM kairo_event",
+        StartAt::Now => concat!("SELECT ", newest!()),
         StartAt::Beginning => "SELECT 0",
     };
     let insert = format!(
@@ -186,35 +237,38 @@ fn insert_new(
          (name, generation, epoch, clean, low_water, finished) \
          VALUES (?1, ?2, 0, 1, ({low_water}), x'')"
     );
-    let generation = u32::try_from(epoch).unwrap_or(u32::MAX);
-    connection.prepare_cached(&insert)?.execute(params![name, generation]).map(drop)
+    connection.prepare_cached(&insert)?.execute(params![name, generation(epoch)]).map(drop)
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
-    let select = "SELECT name, generation, low_water, \
+    let select = "SELECT name, generation, low_water, epoch, paused, \
          (SELECT count(*) FROM kairo_parked AS p WHERE p.subscription = s.name), \
          (SELECT count(*) FROM kairo_dead_letter AS l WHERE l.subscription = s.name) \
          FROM kairo_subscription AS s ORDER BY name";
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map([], |row| {
+        let (Place(low_water), Count(epoch)) = (row.get(2)?, row.get(3)?);
+        let share = Share { partitions: Partitions::WHOLE, owner: None, epoch, low_water };
         Ok(SubscriptionRow {
             subscription: text(row, 0)?.into_owned(),
             generation: row.get(1)?,
-            low_water: row.get::<_, Place>(2)?.0,
-            parked: row.get::<_, Count>(3)?.0,
-            letters: row.get::<_, Count>(4)?.0,
+            paused: row.get(4)?,
+            low_water,
+            shares: vec![share],
+            parked: row.get::<_, Count>(5)?.0,
+            letters: row.get::<_, Count>(6)?.0,
         })
     })?;
     rows.collect()
 }
 
-fn checkpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Checkpoint> {
+pub(super) fn checkpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Checkpoint> {
     let Place(low_water) = row.get(first)?;
     let packed = row.get_ref(first + 1)?.as_blob()?;
     let finished = unpack(low_water.sequence, packed)
         .ok_or_else(|| malformed(first + 1, "these are no ascending places"))?;
     let finished = finished.into_iter().map(Position::at_sequence).collect();
-    Ok(Checkpoint { low_water, finished })
+    Ok(Checkpoint { finished, ..Checkpoint::at(low_water) })
 }
 
 /// Takes over what was achieved; the epoch has been checked.
@@ -275,7 +329,7 @@ fn parked_rows(connection: &Connection, subscription: &str) -> rusqlite::Result<
         Ok(Parked {
             position: row.get::<_, Place>(0)?.0,
             key: text(row, 1)?.into_owned(),
-            state: parked_state(row)?,
+            state: parked_state(row, 2)?,
             attempts: row.get(5)?,
             failures: row.get::<_, Option<Json<_>>>(6)?.map(|Json(list)| list).unwrap_or_default(),
         })
@@ -283,12 +337,13 @@ fn parked_rows(connection: &Connection, subscription: &str) -> rusqlite::Result<
     rows.collect()
 }
 
-fn parked_state(row: &Row<'_>) -> rusqlite::Result<ParkedState> {
-    Ok(match &*text(row, 2)? {
-        "retry" => ParkedState::Retry { due: row.get::<_, Time>(3)?.0 },
+/// Reads the columns `state`, `due` and `crashes`.
+pub(super) fn parked_state(row: &Row<'_>, first: usize) -> rusqlite::Result<ParkedState> {
+    Ok(match &*text(row, first)? {
+        "retry" => ParkedState::Retry { due: row.get::<_, Time>(first + 1)?.0 },
         "behind" => ParkedState::Behind,
         "newer" => ParkedState::Newer,
-        "alone" => ParkedState::Alone { crashes: row.get(4)? },
-        other => return Err(malformed(2, format!("`{other}` is no state of a parked event"))),
+        "alone" => ParkedState::Alone { crashes: row.get(first + 2)? },
+        other => return Err(malformed(first, format!("`{other}` is no state of a parked event"))),
     })
 }

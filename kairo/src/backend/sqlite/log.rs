@@ -9,14 +9,17 @@ use super::{
     SqliteStore,
     readers::Reader,
     rows::{Count, Id, Names, Place, event_columns, read_event},
+    selection::Condition,
+    streams::{self, PRUNED_MAX, newest},
 };
 use crate::{
+    clock::Timestamp,
     error::Result,
-    event::{
-        name::{EventName, StreamName},
-        record::Recorded,
+    event::{name::StreamName, record::Recorded},
+    store::{
+        BoxFuture, Committed, Direction, Features, PAGE_BYTES_MAX, Page, Position, Selection,
+        Snapshot, Store, StreamRange, StreamStats, Unit,
     },
-    store::{BoxFuture, Committed, PAGE_BYTES_MAX, Page, Position, Selection, Store, Unit},
 };
 
 /// The most events that one page searches for selected ones.
@@ -76,16 +79,49 @@ impl Store for SqliteStore {
     fn read_stream<'a>(
         &'a self,
         stream: &'a StreamName,
-        from: u64,
+        range: StreamRange,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
+        const FORWARDS: &str =
+            select!("WHERE stream = ?1 AND version BETWEEN ?2 AND ?3 ORDER BY version LIMIT ?4");
+        const BACKWARDS: &str = select!(
+            "WHERE stream = ?1 AND version BETWEEN ?2 AND ?3 ORDER BY version DESC LIMIT ?4"
+        );
         let stream = stream.clone();
         Box::pin(self.read(move |reader| {
-            const SELECT: &str =
-                select!("WHERE stream = ?1 AND ?2 <= version ORDER BY version LIMIT ?3");
-            let limit = Count(limit as u64);
-            collect(reader, SELECT, &[&stream.as_str(), &Count(from), &limit])
+            let select = match range.direction {
+                Direction::Forwards => FORWARDS,
+                Direction::Backwards => BACKWARDS,
+            };
+            let (from, to, limit) = (Count(range.from), Count(range.to), Count(limit as u64));
+            collect(reader, select, &[&stream.as_str(), &from, &to, &limit])
         }))
+    }
+
+    fn stream_stats<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<StreamStats>>> {
+        let stream = stream.clone();
+        Box::pin(self.read(move |reader| streams::stats(&mut reader.connection, &stream)))
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>>> {
+        let (stream, name) = (stream.clone(), name.to_owned());
+        Box::pin(self.read(move |reader| streams::snapshot(&reader.connection, &stream, &name)))
+    }
+
+    fn prune<'a>(
+        &'a self,
+        before: Timestamp,
+        selection: &'a Selection,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.prune_oldest(before, selection, limit as u64))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -99,11 +135,47 @@ impl Store for SqliteStore {
     fn url(&self) -> &str {
         self.shared.failing.url()
     }
+
+    fn features(&self) -> Features {
+        Features { durable: true, shared: false }
+    }
 }
 
-/// The position of the last event.
+impl SqliteStore {
+    /// Searches beside the writer, and deletes what was found batch by batch.
+    async fn prune_oldest(
+        &self,
+        before: Timestamp,
+        selection: &Selection,
+        limit: u64,
+    ) -> Result<u64> {
+        let (mut pruned, mut after) = (0, 0);
+        while pruned < limit {
+            let (selection, most) = (selection.clone(), (limit - pruned).min(PRUNED_MAX));
+            let found = self
+                .read(move |reader| streams::prunable(reader, after, before, &selection, most))
+                .await?;
+            let Some(last) = found.last() else { break };
+            after = *last;
+            pruned += self.delete(found).await?;
+        }
+        Ok(pruned)
+    }
+
+    async fn delete(&self, found: Vec<u64>) -> Result<u64> {
+        let shared = Arc::clone(&self.shared);
+        self.write("deleting events of", move |connection| {
+            // Nothing is added to it in this turn, so nobody reads there what is gone.
+            shared.recent.clear();
+            streams::prune(connection, &found)
+        })
+        .await
+    }
+}
+
+/// The position of the newest event, also when it has been deleted.
 fn head(reader: &Reader) -> rusqlite::Result<Position> {
-    let select = "SELECT coalesce(max(sequence), 0) FROM kairo_event";
+    let select = concat!("SELECT ", newest!());
     let mut select = reader.connection.prepare_cached(select)?;
     select.query_row([], |row| row.get(0)).map(|Place(head)| head)
 }
@@ -118,7 +190,7 @@ fn page(
     let head = head(reader)?;
     let reach = match selection {
         Selection::All => head,
-        Selection::Names(_) => {
+        Selection::Names(_) | Selection::Between { .. } => {
             head.min(Position::at_sequence(after.sequence.saturating_add(SEARCHED_MAX)))
         }
     };
@@ -131,7 +203,7 @@ fn page(
                 select!("WHERE ?1 < sequence AND sequence <= ?2 ORDER BY sequence LIMIT ?3");
             collect(reader, SELECT, &[&Place(after), &Place(reach), &Count(limit as u64)])?
         }
-        Selection::Names(names) => selected(reader, after, reach, names, limit)?,
+        selection => selected(reader, after, reach, selection, limit)?,
     };
     let bytes: usize = events.iter().map(|event| event.event.payload.len()).sum();
     let end = match events.last() {
@@ -142,53 +214,42 @@ fn page(
     Ok(Page { events, end, complete: head <= end })
 }
 
-/// SQLite compares the names, so that the payloads of other events are not even read.
+/// SQLite selects, so that the payloads of other events are not even read.
 fn selected(
     reader: &mut Reader,
     after: Position,
     reach: Position,
-    names: &[EventName],
+    selection: &Selection,
     limit: usize,
 ) -> rusqlite::Result<Vec<Arc<Recorded>>> {
+    let condition = Condition::new(selection, 4);
     let select = format!(
-        "{} AND name IN ({}) ORDER BY sequence LIMIT ?3",
+        "{} {} ORDER BY sequence LIMIT ?3",
         select!("WHERE ?1 < sequence AND sequence <= ?2"),
-        marks(4, names.len())
+        condition.sql
     );
     let limit = Count(limit as u64);
     let (after, reach) = (Place(after), Place(reach));
-    let names: Vec<_> = names.iter().map(EventName::as_str).collect();
     let mut values: Vec<&dyn ToSql> = vec![&after, &reach, &limit];
-    values.extend(names.iter().map(|name| -> &dyn ToSql { name }));
+    values.extend(condition.values());
     collect(reader, &select, &values)
 }
 
-/// The parameters of a list of values, `?4, ?5`.
-fn marks(first: usize, count: usize) -> String {
-    let marks: Vec<_> = (first..).take(count).map(|number| format!("?{number}")).collect();
-    marks.join(", ")
-}
-
-/// Looks at names at most; a payload that is larger than its page is not even read.
+/// Looks at names and times at most; a payload that is larger than its page is not even read.
 fn count(
     reader: &Reader,
     after: Position,
     selection: &Selection,
     limit: u64,
 ) -> rusqlite::Result<u64> {
-    let (condition, names) = match selection {
-        Selection::All => (String::new(), &[][..]),
-        Selection::Names(names) => {
-            (format!("AND name IN ({})", marks(3, names.len())), names.as_slice())
-        }
-    };
+    let condition = Condition::new(selection, 3);
     let select = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM kairo_event WHERE ?1 < sequence {condition} LIMIT ?2)"
+        "SELECT count(*) FROM (SELECT 1 FROM kairo_event WHERE ?1 < sequence {} LIMIT ?2)",
+        condition.sql
     );
-    let names: Vec<_> = names.iter().map(EventName::as_str).collect();
     let (after, limit) = (Place(after), Count(limit));
     let mut values: Vec<&dyn ToSql> = vec![&after, &limit];
-    values.extend(names.iter().map(|name| -> &dyn ToSql { name }));
+    values.extend(condition.values());
     let mut select = reader.connection.prepare_cached(&select)?;
     select.query_row(params_from_iter(values), |row| row.get(0)).map(|Count(count)| count)
 }

@@ -10,13 +10,17 @@ mod failure;
 mod letters;
 mod lock;
 mod log;
+mod members;
 mod open;
 mod places;
 mod readers;
 mod recent;
 mod rows;
 mod schema;
+mod selection;
 mod slot;
+mod steering;
+mod streams;
 mod timetable;
 
 use std::{
@@ -66,6 +70,8 @@ struct Shared {
     readers: Readers,
     recent: Arc<Recent>,
     commits: watch::Sender<u64>,
+    /// Never rises: nobody else writes.
+    others: watch::Sender<u64>,
     blocking: Blocking,
     failing: Failing,
     lock: Mutex<Option<OwnerLock>>,
@@ -79,6 +85,7 @@ impl SqliteStore {
             slot: Arc::new(Slot::new(writer)),
             readers: Readers::new(path, failing.clone()),
             commits: watch::Sender::new(0),
+            others: watch::Sender::new(0),
             blocking: Blocking::default(),
             failing: failing.clone(),
             lock: Mutex::new(Some(lock)),

@@ -138,7 +138,7 @@ pub(super) fn list<T>(items: &Vec<T>) -> Option<Json<&Vec<T>>> {
 }
 
 /// A payload: text where it is UTF-8, so that people can query it.
-struct Payload(Bytes);
+pub(super) struct Payload(pub(super) Bytes);
 
 impl ToSql for Payload {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -78,6 +78,14 @@ impl Slot {
         }
     }
 
+    /// Whether somebody may still enter.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]
+    pub(super) fn check_open(&self) -> Result {
+        if self.lock().closed { Err(Error::Closed) } else { Ok(()) }
+    }
+
     /// Waits for room in the queue.
     ///
     /// # Errors
