@@ -104,7 +104,8 @@ pub fn data(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Each variant holds an event. The enum implements `EventSet`, and `From` each of its members;
 /// handled without a pattern, it listens to all of them. `#[other] Other(AnyEvent)` makes it open
-/// to events of other names. A pattern, as in `#[events("user.*")]`, must match every member.
+/// to events of other names. A pattern, as in `#[events("user.*")]`, must match every member. A value
+/// is published as the event that it holds.
 ///
 /// ```
 /// use kairo::prelude::*;
@@ -131,9 +132,10 @@ pub fn data(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// With a prefix, the variants' fields are the payloads, and each variant defines an event of its
 /// own: `Placed` below is `order.placed`. Its type is a struct beside the enum with the same
 /// fields and visibility, named after the enum (without a trailing `Event` or `Events`) and the
-/// variant: `OrderPlaced`. That struct is what is published, or handled alone; the enum stays as
-/// it was written. `#[key]` and `#[serde(..)]` work on the fields, and `#[event(..)]` in front of
-/// a variant takes the options of that attribute, among them another name.
+/// variant: `OrderPlaced`. That struct is handled alone, or published; so is a value of the enum,
+/// with its fields cloned and unless it is ephemeral. The enum stays as it was written. `#[key]` and
+/// `#[serde(..)]` work on the fields, and `#[event(..)]` in front of a variant takes the options of
+/// that attribute, among them another name.
 ///
 /// ```
 /// use kairo::prelude::*;

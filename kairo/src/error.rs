@@ -40,7 +40,7 @@ pub enum Error {
     Invalid {
         /// What kind of value it is, such as `event name`.
         what: &'static str,
-        /// The value as it was given.
+        /// The value as it was given; of a long one its first 120 characters, and `…`.
         value: String,
         /// What is allowed instead.
         allowed: String,
@@ -162,8 +162,20 @@ impl Error {
         value: impl Into<String>,
         allowed: impl Into<String>,
     ) -> Self {
-        Self::Invalid { what, value: value.into(), allowed: allowed.into() }
+        Self::Invalid { what, value: shortened(value.into()), allowed: allowed.into() }
     }
+}
+
+/// How many characters of a value an error shows.
+const SHOWN_MAX: usize = 120;
+
+/// A value as an error shows it: a long one is cut, with a mark.
+pub(crate) fn shortened(mut value: String) -> String {
+    if let Some((end, _)) = value.char_indices().nth(SHOWN_MAX) {
+        value.truncate(end);
+        value.push('…');
+    }
+    value
 }
 
 /// Why a stored payload could not become a value.
@@ -246,6 +258,15 @@ impl fmt::Debug for WiringError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_value_is_cut_between_characters_and_a_short_one_is_shown_whole() {
+        for (length, shown) in [(120, "ü".repeat(120)), (121, format!("{}…", "ü".repeat(120)))]
+        {
+            let error = Error::invalid("word", "ü".repeat(length), "say less");
+            assert_eq!(error.to_string(), format!("word `{shown}` is not valid: say less"));
+        }
+    }
 
     #[test]
     fn a_main_that_returns_an_error_shows_it_as_people_read_it() {

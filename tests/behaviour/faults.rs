@@ -1,15 +1,13 @@
 //! Trouble with the store: nothing is lost, and what handlers publish is in the log once.
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::TryStreamExt;
 use kairo::{
     Error, backend,
     clock::Clock,
@@ -17,14 +15,18 @@ use kairo::{
     testing::faults::{Call, FaultyStore, When},
 };
 use kairo_tests::support::{
-    Busy, Echo, Journal, Place, Sample, eventually, letters, logged, on_each_store, sample, soon,
+    Busy, Echo, Gate, Journal, Place, Sample, dies_at_first, eventually, letters, logged, midnight,
+    on_each_store, passing, sample, soon,
 };
 
 async fn open(place: &Place) -> (Kairo, Arc<FaultyStore>) {
-    let store = backend::open(place.url(), &Clock::system()).await.unwrap();
-    let faulty = Arc::new(FaultyStore::new(store));
-    let kairo = place.bare().backend(Arc::clone(&faulty) as _).start().await.unwrap();
-    (kairo, faulty)
+    open_at(place, &Clock::system()).await
+}
+
+async fn open_at(place: &Place, clock: &Clock) -> (Kairo, Arc<FaultyStore>) {
+    let faulty = Arc::new(FaultyStore::new(backend::open(place.url(), clock).await.unwrap()));
+    let builder = place.bare().clock(clock.clone()).backend(Arc::clone(&faulty) as _);
+    (builder.start().await.unwrap(), faulty)
 }
 
 /// Fails every second call of a kind, so that what is tried again succeeds.
@@ -45,8 +47,7 @@ async fn echo_many(kairo: &Kairo) -> Vec<kairo::Published> {
     let subscribe = kairo.subscribe::<Sample>("echoes");
     let policy = RetryPolicy::new(1).backoff(Duration::from_millis(1));
     let handled = subscribe.retry(policy).handle(move |event| {
-        attempts.note(event.number);
-        let first = attempts.all().iter().filter(|number| **number == event.number).count() == 1;
+        let first = attempts.is_new(event.number);
         async move {
             match event.number % 5 {
                 0 if first => Err(Failure::retryable(Busy)),
@@ -165,23 +166,8 @@ async fn delayed_events_enter_the_log_once_whatever_fails() {
 async fn a_letter_that_is_removed_while_commits_fail_costs_nothing_else() {
     on_each_store(async |place| {
         let (kairo, faulty) = open(&place).await;
-        let runs = Journal::new();
-        let note = runs.clone();
-        let gate = kairo_tests::support::Gate::shut();
-        let pass = gate.clone();
-        let subscribe = kairo.subscribe::<Sample>("second-time");
-        let handled = subscribe.handle(move |event| {
-            note.note(());
-            let (pass, first) = (pass.clone(), note.all().len() == 1);
-            async move {
-                if first {
-                    return Err(Failure::permanent("no"));
-                }
-                pass.pass().await;
-                Ok(Echo::from(event.payload()))
-            }
-        });
-        handled.await.unwrap();
+        let gate = Gate::shut();
+        let runs = dies_at_first(&kairo, "second-time", &gate).await;
         soon(kairo.publish(sample("a", 1)).await.unwrap().settled()).await.unwrap();
         let letter = letters(&kairo).await.remove(0);
         let _ = kairo.dead_letters().reprocess(letter.id).await.unwrap();
@@ -196,155 +182,70 @@ async fn a_letter_that_is_removed_while_commits_fail_costs_nothing_else() {
         gate.open();
         eventually(async || !logged(&kairo, "echo.heard").await.is_empty()).await;
         faulty.fail_where(|_, _| None);
-        let next = kairo.publish(sample("a", 2)).await.unwrap();
-        assert!(soon(next.settled()).await.unwrap().all_done());
         kairo.shutdown().await.unwrap();
     })
     .await;
 }
 
-/// A bus on a store of which one call fails, started again by hand when that was in its start.
-async fn open_with(place: &Place, nth: u64, when: When) -> (Kairo, Arc<FaultyStore>) {
-    let store = backend::open(place.url(), &Clock::system()).await.unwrap();
-    let faulty = Arc::new(FaultyStore::new(store));
-    faulty.fail_nth(nth, when);
-    let start = async || place.bare().backend(Arc::clone(&faulty) as _).start().await;
-    match start().await {
-        Err(Error::Store { .. }) => (start().await.unwrap(), faulty),
-        started => (started.unwrap(), faulty),
-    }
-}
-
-/// Subscribes a handler that fails once for odd numbers and dies once of every third.
-async fn stumble(kairo: &Kairo, attempts: &Journal<Uuid>) -> kairo::Result<()> {
-    let attempts = attempts.clone();
-    let subscribe = kairo.subscribe::<Sample>("stumbles");
-    let policy = RetryPolicy::new(1).backoff(Duration::from_millis(1));
-    let handled = subscribe.from_beginning().retry(policy).handle(move |event| {
-        attempts.note(event.id());
-        let first = attempts.all().iter().filter(|id| **id == event.id()).count() == 1;
-        async move {
-            match event.number {
-                3 if first => Err(Failure::permanent("stumbled for good")),
-                1 | 5 if first => Err(Failure::retryable(Busy)),
-                _ => Ok(Echo::from(event.payload())),
-            }
+/// Lets removals of letters fail after they have happened, and the looks at letters that follow
+/// them as well if that is wanted.
+fn fail_removals(faulty: &FaultyStore, looks_fail: bool) {
+    let removed = AtomicBool::new(false);
+    faulty.fail_where(move |_, call| match call {
+        Call::Commit(unit) if !unit.letters.is_empty() => {
+            removed.store(true, Ordering::SeqCst);
+            Some(When::After)
         }
+        Call::Letter if looks_fail && removed.load(Ordering::SeqCst) => Some(When::Before),
+        _ => None,
     });
-    handled.await.map(drop)
 }
 
-/// What a caller does who repeats whatever fails.
-async fn again<T, F: Future<Output = kairo::Result<T>>>(call: impl Fn() -> F) -> T {
-    match call().await {
-        Err(Error::Store { .. }) => call().await.unwrap(),
-        done => done.unwrap(),
-    }
-}
-
-async fn survives(nth: u64, when: When) -> u64 {
-    let place = Place::memory();
-    let (kairo, faulty) = open_with(&place, nth, when).await;
-    let attempts = Journal::new();
-    again(|| stumble(&kairo, &attempts)).await;
-    for number in 1..=5 {
-        let key = number % 2;
-        let _ = again(|| kairo.publish(sample(key, number)).into_future()).await;
-    }
-    let delay = Duration::from_millis(1);
-    let _ = again(|| kairo.publish(sample("later", 6)).delay(delay).into_future()).await;
-    eventually(async || {
-        let _ = kairo.dead_letters().reprocess_all(LetterFilter::default()).await;
-        let left = kairo.dead_letters().list(LetterFilter::default()).await;
-        left.is_ok_and(|left| left.is_empty()) && is_echoed(&kairo).await
-    })
-    .await;
-    let calls = faulty.calls();
-    let _ = kairo.shutdown().await;
-    calls
-}
-
-/// Whether each sample, and there are all six, has one echo; never two.
-async fn is_echoed(kairo: &Kairo) -> bool {
-    let Ok(log) = kairo.store().log(kairo::Position::START).try_collect::<Vec<_>>().await else {
-        return false;
-    };
-    let named = |name| log.iter().filter(move |event: &&AnyEvent| event.name() == name);
-    let samples: Vec<_> = named("sample.taken").collect();
-    let numbers: HashSet<_> =
-        samples.iter().map(|event| event.decode::<Sample>().unwrap().number).collect();
-    numbers.len() == 6
-        && samples.iter().all(|sample| {
-            let echoes = named("echo.heard").filter(|it| it.causation() == Some(sample.id()));
-            let count = echoes.count();
-            assert!(count <= 1, "{count} echoes of {sample:?}");
-            count == 1
-        })
+/// A bus whose subscription `holds` has a letter of sample 1, which holds up sample 2.
+async fn held_up(kairo: &Kairo, seen: &Journal<u64>) -> DeadLetter {
+    let note = seen.clone();
+    let handled = kairo.subscribe::<Sample>("holds").hold_key_on_dead().handle(move |event| {
+        note.note(event.number);
+        async move { if event.number == 1 { Err(Failure::permanent("one")) } else { Ok(()) } }
+    });
+    handled.await.unwrap();
+    let _ = kairo.publish_all([sample("a", 1), sample("a", 2)]).await.unwrap();
+    eventually(async || !letters(kairo).await.is_empty()).await;
+    letters(kairo).await.remove(0)
 }
 
 #[tokio::test]
-async fn whichever_call_of_the_store_fails_everything_is_handled_and_published_once() {
-    for when in [When::Before, When::After] {
-        let mut nth = 1;
-        while nth <= survives(nth, when).await.min(100) {
-            nth += 1;
-        }
-        assert!(30 < nth, "so many calls can fail: {nth}");
-    }
-}
-
-/// One life of a bus that may die at any call of its store; notes what was acknowledged.
-async fn live(store: Arc<FaultyStore>, acknowledged: Journal<Uuid>) {
-    let place = Place::memory();
-    let kairo = place.bare().backend(store).start().await.unwrap();
-    stumble(&kairo, &Journal::new()).await.unwrap();
-    for number in 1..=5 {
-        let published = kairo.publish(sample(number % 2, number)).await.unwrap();
-        acknowledged.note(published.id());
-    }
-    let later = kairo.publish(sample("later", 6)).delay(Duration::from_millis(1));
-    acknowledged.note(later.await.unwrap().id());
-    eventually(async || is_echoed(&kairo).await || !letters(&kairo).await.is_empty()).await;
-    let _ = kairo.dead_letters().reprocess_all(LetterFilter::default()).await.unwrap();
-    eventually(async || is_echoed(&kairo).await).await;
-}
-
-/// Dies at a call and lives again on what the store has; how many calls the first life made.
-async fn outlives(nth: u64, when: When) -> u64 {
-    let inner = backend::open("memory:", &Clock::system()).await.unwrap();
-    let faulty = Arc::new(FaultyStore::new(Arc::clone(&inner)));
-    faulty.crash_nth(nth, when);
-    let acknowledged = Journal::new();
-    tokio::select! {
-        () = faulty.crashed() => {}
-        () = live(Arc::clone(&faulty), acknowledged.clone()) => {}
-    }
-    let calls = faulty.calls();
-    let kairo = Place::memory().bare().backend(inner).start().await.unwrap();
-    stumble(&kairo, &Journal::new()).await.unwrap();
-    eventually(async || {
-        let _ = kairo.dead_letters().reprocess_all(LetterFilter::default()).await.unwrap();
-        let samples = logged(&kairo, "sample.taken").await;
-        let echoes = logged(&kairo, "echo.heard").await;
-        let count_of = |id| echoes.iter().filter(|echo| echo.causation() == Some(id)).count();
-        assert!(samples.iter().all(|sample| count_of(sample.id()) <= 1), "call {nth}: {echoes:?}");
-        let in_log = |id| samples.iter().any(|sample| sample.id() == id);
-        samples.iter().all(|sample| count_of(sample.id()) == 1)
-            && acknowledged.all().into_iter().all(in_log)
-            && letters(&kairo).await.is_empty()
+async fn a_removal_that_the_store_has_made_and_denied_lets_the_key_go() {
+    on_each_store(async |place| {
+        let (kairo, faulty) = open(&place).await;
+        let seen = Journal::new();
+        let letter = held_up(&kairo, &seen).await;
+        fail_removals(&faulty, false);
+        kairo.dead_letters().remove(letter.id).await.unwrap();
+        assert_eq!(seen.at_least(2).await, [1, 2]);
+        assert_eq!(faulty.faults(), 1);
+        kairo.shutdown().await.unwrap();
     })
     .await;
-    kairo.shutdown().await.unwrap();
-    calls
 }
 
 #[tokio::test]
-async fn at_whichever_call_the_process_dies_what_was_acknowledged_is_handled_and_published_once() {
-    for when in [When::Before, When::After] {
-        let mut nth = 1;
-        while nth <= outlives(nth, when).await.min(100) {
-            nth += 1;
-        }
-        assert!(20 < nth, "it can die at so many calls: {nth}");
-    }
+async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_when_it_is_repeated() {
+    on_each_store(async |place| {
+        let clock = Clock::manual(midnight());
+        let (kairo, faulty) = open_at(&place, &clock).await;
+        let (seen, queue) = (Journal::new(), kairo.dead_letters());
+        let step = Duration::from_millis(100);
+        let letter = passing(&clock, step, held_up(&kairo, &seen)).await;
+        fail_removals(&faulty, true);
+        let error = passing(&clock, step, queue.remove(letter.id)).await.unwrap_err();
+        assert!(matches!(error, Error::Store { .. }), "{error}");
+        faulty.fail_where(|_, _| None);
+        assert_eq!(seen.all(), [1], "nobody knows yet that the letter has gone");
+        let error = queue.remove(letter.id).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+        assert_eq!(seen.at_least(2).await, [1, 2]);
+        passing(&clock, step, kairo.shutdown()).await.unwrap();
+    })
+    .await;
 }

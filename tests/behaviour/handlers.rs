@@ -325,6 +325,13 @@ async fn a_renamed_handler_keeps_its_place_and_its_letters() {
     kairo.shutdown().await.unwrap();
 }
 
+/// Publishes a sample, which must be done after so many attempts.
+async fn assert_done_after(kairo: &Kairo, attempts: &Journal<()>, count: usize) {
+    let published = kairo.publish(sample("a", 1)).await.unwrap();
+    assert!(soon(published.settled()).await.unwrap().all_done());
+    assert_eq!(attempts.all().len(), count);
+}
+
 #[tokio::test]
 async fn an_attempt_that_takes_too_long_is_ended_and_another_follows() {
     on_each_store(async |place| {
@@ -334,18 +341,15 @@ async fn an_attempt_that_takes_too_long_is_ended_and_another_follows() {
         let policy = RetryPolicy::new(1).backoff(Duration::from_millis(1));
         let subscribe = kairo.subscribe::<Sample>("slow").timeout(Duration::from_millis(5));
         let handled = subscribe.retry(policy).handle(move |_| {
-            note.note(());
-            let first = note.all().len() == 1;
+            let is_first = note.is_new(());
             async move {
-                if first {
+                if is_first {
                     std::future::pending::<()>().await;
                 }
             }
         });
         handled.await.unwrap();
-        let published = kairo.publish(sample("a", 1)).await.unwrap();
-        assert!(soon(published.settled()).await.unwrap().all_done());
-        assert_eq!(attempts.all().len(), 2);
+        assert_done_after(&kairo, &attempts, 2).await;
         kairo.shutdown().await.unwrap();
     })
     .await;
@@ -359,14 +363,11 @@ async fn a_panic_is_a_failure_that_is_retried() {
         let note = attempts.clone();
         let subscribe = kairo.subscribe::<Sample>("panics");
         let handled = subscribe.handle(move |_| {
-            note.note(());
-            let first = note.all().len() == 1;
-            async move { assert!(!first, "the first time") }
+            let is_first = note.is_new(());
+            async move { assert!(!is_first, "the first time") }
         });
         handled.await.unwrap();
-        let published = kairo.publish(sample("a", 1)).await.unwrap();
-        assert!(soon(published.settled()).await.unwrap().all_done());
-        assert_eq!(attempts.all().len(), 2);
+        assert_done_after(&kairo, &attempts, 2).await;
         kairo.shutdown().await.unwrap();
     })
     .await;

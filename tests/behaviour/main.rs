@@ -5,7 +5,9 @@
 mod bounds;
 mod closures;
 mod delayed;
+mod enums;
 mod ephemeral;
+mod every_call;
 mod faults;
 mod handlers;
 mod health;

@@ -39,6 +39,29 @@ async fn a_name_that_no_handler_has_is_shown_as_an_orphan() {
 }
 
 #[tokio::test]
+async fn an_error_shows_the_beginning_of_a_long_value() {
+    let kairo = Place::memory().start().await;
+    let long = "x".repeat(100_000);
+    let refused = [
+        kairo::EventName::new(&*long).unwrap_err(),
+        kairo::StreamName::new(&*long).unwrap_err(),
+        long.parse::<kairo::Position>().unwrap_err(),
+        AnyEvent::from_json(&long, "null").unwrap_err(),
+        kairo.subscribe::<Sample>(&*long).handle(async |_| {}).await.unwrap_err(),
+        kairo.subscribe_any("any", long.clone()).handle(async |_| {}).await.unwrap_err(),
+        kairo.subscribe_regex("regex", &format!("{long}(")).handle(async |_| {}).await.unwrap_err(),
+        Place::memory().bare().store(&*long).start().await.unwrap_err(),
+        Place::memory().bare().store(format!("memory:?{long}=1")).start().await.unwrap_err(),
+    ];
+    for error in refused {
+        let error = error.to_string();
+        assert!(error.contains(&"x".repeat(100)) && error.contains("…`"), "{error}");
+        assert!(error.len() < 500, "{} bytes", error.len());
+    }
+    kairo.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn who_waits_for_a_subscription_that_ends_hears_of_it() {
     on_each_store(async |place| {
         let kairo = place.start().await;

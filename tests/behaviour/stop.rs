@@ -1,11 +1,16 @@
 //! Stopping, cleanly and not, and what the next start makes of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
+use futures_util::FutureExt;
 use kairo::{Error, Reason, backend, clock::Clock, delivery::Backend, prelude::*};
 use kairo_tests::support::{
     Busy, Echo, Gate, Journal, Place, Sample, eventually, letters, logged, midnight, on_each_store,
-    sample, soon,
+    passing, sample, soon,
 };
 
 /// A handler that notes each run and stays until the gate lets it go.
@@ -17,19 +22,11 @@ async fn held_up(kairo: &Kairo, runs: &Journal<u64>, gate: &Gate, concurrency: u
         let gate = gate.clone();
         async move {
             gate.pass().await;
-            Echo::from(event.payload()).into_some()
+            Echo::from(event.payload())
         }
     });
     handled.await.unwrap();
 }
-
-trait IntoSome: Sized {
-    fn into_some(self) -> Result<Option<Self>, Failure> {
-        Ok(Some(self))
-    }
-}
-
-impl IntoSome for Echo {}
 
 #[tokio::test]
 async fn what_runs_is_finished_and_written_down_and_the_rest_is_untouched() {
@@ -88,6 +85,113 @@ async fn a_retry_that_a_shutdown_interrupts_goes_on_with_its_attempts() {
         soon(kairo.shutdown()).await.unwrap();
     }
     assert_eq!(attempts.all(), [1, 2, 2]);
+}
+
+/// What handlers that do not end share: what began, with its attempt, and what lets them end.
+struct Endless {
+    begun: Journal<(&'static str, u32)>,
+    gate: Gate,
+}
+
+#[handler(event = "sample.taken", name = "waits", timeout = "1h")]
+async fn waits(_sample: &Sample, attempt: Attempt, endless: State<Endless>) {
+    endless.begun.note(("waits", attempt.get()));
+    endless.gate.pass().await;
+}
+
+#[handler(event = "sample.taken", name = "sleeps", timeout = "1h")]
+async fn sleeps(_sample: &Sample, attempt: Attempt, endless: State<Endless>) {
+    endless.begun.note(("sleeps", attempt.get()));
+    while !endless.gate.is_open() {
+        Clock::system().sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[handler(event = "sample.taken", name = "tries", timeout = "1h", retry(max = 3, backoff = "1ms"))]
+async fn tries(_sample: &Sample, attempt: Attempt, endless: State<Endless>) -> Result<(), Busy> {
+    endless.begun.note(("tries", attempt.get()));
+    if attempt.get() < 3 {
+        return Err(Busy);
+    }
+    endless.gate.pass().await;
+    Ok(())
+}
+
+/// Shuts a bus down whose handlers do not end, exactly when their time is up.
+async fn shut_down_at_the_limit(kairo: &Kairo, clock: &Clock) {
+    let mut stopping = pin!(kairo.shutdown());
+    for pause in [19, 1] {
+        assert!(stopping.as_mut().now_or_never().is_none(), "they have 20 s");
+        clock.advance(Duration::from_secs(pause));
+    }
+    soon(stopping).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_never_ends_is_given_back_by_a_shutdown_as_if_it_had_not_begun() {
+    let (place, clock) = (Place::sqlite(), Clock::manual(midnight()));
+    let (begun, gate) = (Journal::new(), Gate::shut());
+    let start = async || {
+        let endless = Endless { begun: begun.clone(), gate: gate.clone() };
+        let builder = place.bare().only(waits).only(sleeps).only(tries).clock(clock.clone());
+        builder.state(endless).start().await.unwrap()
+    };
+    let last_attempts = |begun: &[(&str, u32)]| {
+        ["waits", "sleeps", "tries"].map(|name| {
+            begun.iter().rev().find(|(its, _)| *its == name).map_or(0, |(_, attempt)| *attempt)
+        })
+    };
+    // Oftener than the process could go away over an event before that is dead.
+    for life in 1..=7 {
+        let kairo = start().await;
+        if life == 1 {
+            let _ = kairo.publish(sample("a", 1)).await.unwrap();
+        }
+        let all_run = begun.until(|begun| last_attempts(begun) == [1, 1, 3]);
+        passing(&clock, Duration::from_millis(1), all_run).await;
+        shut_down_at_the_limit(&kairo, &clock).await;
+        let runs = if life == 1 { 5 } else { 3 };
+        assert_eq!(begun.take().len(), runs, "an attempt that was given back is made again");
+    }
+    gate.open();
+    let kairo = start().await;
+    let is_done = async || {
+        let health = kairo.health().await.unwrap();
+        health.subscriptions.iter().all(|it| it.running + it.parked == 0 && it.lag == 0)
+    };
+    passing(&clock, Duration::from_millis(1), eventually(is_done)).await;
+    assert_eq!(last_attempts(&begun.all()), [1, 1, 3]);
+    assert!(letters(&kairo).await.is_empty());
+    passing(&clock, Duration::from_secs(1), kairo.shutdown()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_holds_a_shutdown_up_no_longer_than_others() {
+    let (place, clock, runs) = (Place::sqlite(), Clock::manual(midnight()), Journal::new());
+    let (unblock, blocked) = mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let start = async || {
+        let kairo = place.start_with(|bare| bare.clock(clock.clone())).await;
+        let (note, blocked) = (runs.clone(), Arc::clone(&blocked));
+        let handled = kairo.subscribe::<Sample>("blocks").handle(move |event| {
+            note.note(event.number);
+            // It ends when nobody is left who could send.
+            let _ = blocked.lock().unwrap().recv();
+            async move { Echo::from(event.payload()) }
+        });
+        handled.await.unwrap();
+        kairo
+    };
+    let kairo = start().await;
+    let _ = kairo.publish(sample("a", 1)).await.unwrap();
+    runs.at_least(1).await;
+    passing(&clock, Duration::from_secs(1), kairo.shutdown()).await.unwrap();
+    drop((unblock, kairo));
+    let kairo = start().await;
+    eventually(async || logged(&kairo, "echo.heard").await.len() == 1).await;
+    assert_eq!(runs.all(), [1, 1]);
+    assert!(letters(&kairo).await.is_empty());
+    passing(&clock, Duration::from_secs(1), kairo.shutdown()).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::{io::Read, path::PathBuf};
 use kairo::prelude::*;
 use tokio::runtime::Runtime;
 
+#[cfg(unix)]
+use crate::signals;
 use crate::{
+    bulk,
     parent::{Dice, FOLDER, SEED, WORK},
     poison,
     shop::{self, Book},
@@ -21,6 +24,9 @@ pub(crate) fn run() {
     let runtime = Runtime::new().unwrap();
     match std::env::var(WORK).unwrap().as_str() {
         "poison" => runtime.block_on(poison::life(&folder)),
+        "bulk" => runtime.block_on(bulk::life(&folder)),
+        #[cfg(unix)]
+        "signals" => runtime.block_on(signals::life(&folder)),
         _ => runtime.block_on(live(&folder)),
     }
 }

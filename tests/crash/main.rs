@@ -5,10 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
 mod audit;
+mod bulk;
 mod life;
 mod parent;
 mod poison;
 mod shop;
+#[cfg(unix)]
+mod signals;
 
 use self::parent::{Dice, End, Folder};
 
@@ -44,6 +47,17 @@ async fn nothing_is_lost_doubled_or_overtaken_however_often_the_process_is_kille
 #[tokio::test]
 async fn an_event_that_kills_its_process_is_dead_after_five_lone_flights() {
     poison::check().await;
+}
+
+#[tokio::test]
+async fn a_bulk_reprocess_goes_on_where_a_kill_has_ended_it() {
+    bulk::check().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_signal_ends_the_process_at_once_and_its_event_is_handled_again() {
+    signals::check().await;
 }
 
 #[test]

@@ -32,6 +32,12 @@ impl Folder {
         self.0.path()
     }
 
+    /// What its processes have written down.
+    pub(crate) fn ledger(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.file("ledger")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }

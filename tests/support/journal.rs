@@ -55,6 +55,19 @@ impl<T: Clone> Journal<T> {
     }
 }
 
+impl<T: Clone + PartialEq> Journal<T> {
+    /// Adds an entry; whether it is the first of its kind.
+    #[must_use]
+    pub fn is_new(&self, entry: T) -> bool {
+        let mut is_new = false;
+        self.entries.send_modify(|entries| {
+            is_new = !entries.contains(&entry);
+            entries.push(entry);
+        });
+        is_new
+    }
+}
+
 /// Holds up whoever passes until it is opened. Clones are the same gate.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Semaphore>);

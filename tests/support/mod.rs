@@ -2,6 +2,7 @@
 #![expect(clippy::missing_panics_doc, reason = "what goes wrong in a test ends the test")]
 
 pub mod journal;
+pub mod patient;
 pub mod place;
 pub mod time;
 
@@ -9,6 +10,7 @@ use kairo::prelude::*;
 
 pub use self::{
     journal::{Gate, Journal},
+    patient::dies_at_first,
     place::{Place, on_each_store},
     time::{eventually, midnight, passing, soon},
 };

@@ -3,7 +3,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Fields;
+use syn::{Fields, Type};
 
 use super::{
     model::{Member, Model},
@@ -29,6 +29,7 @@ fn implementations(ident: &Ident, model: &Model) -> TokenStream {
     let event_set = event_set(ident, model);
     let receive = receive(ident);
     let checks = checks(ident, model);
+    let publishable = publishable(ident, model);
     let conversions = model.members.iter().map(|member| conversion(ident, member));
     quote! {
         #[allow(
@@ -39,6 +40,7 @@ fn implementations(ident: &Ident, model: &Model) -> TokenStream {
             #checks
             #event_set
             #receive
+            #publishable
             #(#conversions)*
         };
     }
@@ -111,6 +113,50 @@ fn receive(ident: &Ident) -> TokenStream {
             }
         }
     }
+}
+
+/// A value is published as the event that it holds.
+fn publishable(ident: &Ident, model: &Model) -> TokenStream {
+    let event = local("event");
+    let other = model.other.as_ref();
+    let drafts = model.members.iter().map(|member| {
+        let Member { variant, ty, inline } = member;
+        match inline {
+            None => quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_draft(#event),),
+            Some((input, _)) => {
+                let (pattern, value) = copied(ty, input);
+                quote!(Self::#variant #pattern => __k::inline_draft(#value),)
+            }
+        }
+    });
+    let held = model.members.iter().filter(|member| member.inline.is_none());
+    let in_memory = held.map(|Member { variant, ty, .. }| {
+        quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_in_memory(#event),)
+    });
+    let other_draft =
+        other.map(|other| quote!(Self::#other(#event) => __k::Publishable::draft(#event),));
+    let has_rest = other.is_some() || model.members.iter().any(|member| member.inline.is_some());
+    let rest = has_rest.then(|| quote!(_ => __k::None,));
+    quote! {
+        #[automatically_derived]
+        impl __k::Publishable for #ident {
+            fn draft(&self) -> __k::Result<__k::Draft, __k::Error> {
+                match self { #(#drafts)* #other_draft }
+            }
+            fn in_memory(&self) -> __k::Option<__k::InMemory<'_>> {
+                match self { #(#in_memory)* #rest }
+            }
+        }
+    }
+}
+
+/// A pattern for the fields of a variant, and its event type with copies of them.
+fn copied(ty: &Type, input: &event::parse::Input) -> (TokenStream, TokenStream) {
+    let syn::Data::Struct(data) = &input.item.data else { return Default::default() };
+    let members: Vec<_> = data.fields.members().collect();
+    let fields: Vec<_> = (0..members.len()).map(|index| local(&format!("field_{index}"))).collect();
+    let pattern = quote!({ #(#members: #fields),* });
+    (pattern, quote!(#ty { #(#members: __k::Clone::clone(#fields)),* }))
 }
 
 fn checks(ident: &Ident, model: &Model) -> TokenStream {

@@ -19,12 +19,14 @@ pub use self::checks::{
     check_temper, check_unique, check_upcast,
 };
 pub use crate::{
+    bus::publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
     error::{DecodeError, Error},
     event::{
         Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
         envelope::{AnyEvent, Envelope},
         event_entry, fits,
         key::{Key, stream_of},
+        record::Draft,
     },
     handler::{
         Class, Classify, Failure, FromContext, Need, State,

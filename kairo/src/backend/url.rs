@@ -1,7 +1,7 @@
 //! The URLs of stores, `scheme:place?option=value`.
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, shortened},
     nearest::nearest,
 };
 
@@ -73,7 +73,7 @@ impl StoreUrl {
                     [] => format!("`{scheme}:` has no options"),
                     known => format!("`{scheme}:` has {}", quoted(known, "")),
                 };
-                let hint = hint(name, &known);
+                let (hint, name) = (hint(name, &known), shortened(name.clone()));
                 Err(self.invalid(format!("there is no option `{name}`{hint}; {have}")))
             }
         }

@@ -24,6 +24,7 @@ use crate::{
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
         tail::{self, Tail},
         timetable,
+        trouble::Trouble,
     },
     error::{Error, Result, WiringError},
     handler::{
@@ -194,6 +195,8 @@ impl Builder {
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
+            give_back: watch::Sender::new(false),
+            timetable: Trouble::default(),
         });
         let coordinator = begin(&engine, specs).await?;
         let mut tasks = vec![

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     delivery::{DeadLetter, LetterChange, LetterFilter, LetterState},
-    engine::dispatch::Command,
+    engine::dispatch::{Command, Running},
     error::{Error, Result},
     handler::delivery::ClosureOutput,
     store::{PAYLOAD_MAX, Position, Unit},
@@ -85,7 +85,8 @@ impl DeadLetterQueue {
     /// Deletes a letter for good. A key that it held goes on.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such letter; [`Error::Store`] when the store fails.
+    /// [`Error::NotFound`] when there is no such letter; [`Error::Store`] when the store fails, and
+    /// then the letter may have gone: repeat the call, which ends in `NotFound` if it has.
     pub async fn remove(&self, id: Uuid) -> Result {
         let marked = Marked::of(self.find(id).await?);
         self.remove_marked(marked).await
@@ -156,9 +157,16 @@ impl DeadLetterQueue {
         Ok(marked)
     }
 
+    /// One letter. One that is not there holds nothing, and every subscription hears that: whoever
+    /// removed it may have died, or have been told that the store failed.
     async fn find(&self, id: Uuid) -> Result<DeadLetter> {
-        let letter = self.shared.engine.backend.letter(id).await?;
-        letter.ok_or_else(|| Error::NotFound { what: "dead letter", value: id.to_string() })
+        if let Some(letter) = self.shared.engine.backend.letter(id).await? {
+            return Ok(letter);
+        }
+        for running in self.shared.running_all().iter() {
+            tell_gone(running, id).await;
+        }
+        Err(Error::NotFound { what: "dead letter", value: id.to_string() })
     }
 
     async fn change(&self, change: LetterChange) -> Result {
@@ -189,7 +197,7 @@ impl DeadLetterQueue {
         let replayed = change.apply(letter)?;
         let told = running.clone();
         self.to_the_end(|queue: Self| async move {
-            queue.change_surely(change, replayed.as_ref()).await?;
+            queue.change_surely(id, change, replayed.as_ref()).await?;
             let Some(told) = told else { return Ok(()) };
             let letters = replayed.into_iter().collect();
             told.commands.send(Command::Replay(letters)).await.map_err(|_| Error::Closed)
@@ -199,41 +207,47 @@ impl DeadLetterQueue {
         Ok(Published::replayed(Arc::clone(&self.shared), replayed))
     }
 
-    /// Changes a letter. When the store fails, it is asked whether it has made the change all the
-    /// same: a letter that it takes for being reprocessed, and nobody delivers, would be stuck.
-    async fn change_surely(&self, change: LetterChange, wanted: Option<&DeadLetter>) -> Result {
-        match (self.change(change).await, wanted) {
-            (Err(error @ Error::Store { .. }), Some(wanted)) => {
-                if self.is_written(wanted).await {
+    /// Changes a letter into what is `wanted`, or away. When the store fails, it is asked whether it
+    /// has made the change all the same: a letter that it takes for being reprocessed, and nobody
+    /// delivers, would be stuck.
+    async fn change_surely(
+        &self,
+        id: Uuid,
+        change: LetterChange,
+        wanted: Option<&DeadLetter>,
+    ) -> Result {
+        match self.change(change).await {
+            Err(error @ Error::Store { .. }) => {
+                if self.is_written(id, wanted).await {
                     Ok(())
                 } else {
                     Err(error)
                 }
             }
-            (changed, _) => changed,
+            changed => changed,
         }
     }
 
-    async fn is_written(&self, wanted: &DeadLetter) -> bool {
+    async fn is_written(&self, id: Uuid, wanted: Option<&DeadLetter>) -> bool {
         for _ in 0..LOOKS_MAX {
-            match self.find(wanted.id).await {
-                Ok(found) => {
+            match (self.find(id).await, wanted) {
+                (Ok(found), Some(wanted)) => {
                     return (found.replays, found.state) == (wanted.replays, wanted.state);
                 }
-                Err(Error::Store { .. }) => self.shared.engine.clock.sleep(LOOK).await,
-                Err(_) => return false,
+                (Err(Error::NotFound { .. }), None) => return true,
+                (Err(Error::Store { .. }), _) => self.shared.engine.clock.sleep(LOOK).await,
+                (Ok(_), None) | (Err(_), _) => return false,
             }
         }
         false
     }
 
     async fn remove_marked(&self, marked: Marked) -> Result {
-        let Marked { id, subscription, key, .. } = marked;
+        let Marked { id, subscription, .. } = marked;
         self.to_the_end(|queue: Self| async move {
-            queue.change(LetterChange::Remove { id }).await?;
+            queue.change_surely(id, LetterChange::Remove { id }, None).await?;
             if let Some(running) = queue.shared.running(&subscription) {
-                // A subscription that has stopped finds the letter gone when it is claimed again.
-                let _ = running.commands.send(Command::LetterGone { id, key }).await;
+                tell_gone(&running, id).await;
             }
             Ok(())
         })
@@ -241,19 +255,23 @@ impl DeadLetterQueue {
     }
 }
 
+/// Lets go of what a letter holds.
+async fn tell_gone(running: &Running, id: Uuid) {
+    // A subscription that has stopped finds the letter gone when it is claimed again.
+    let _ = running.commands.send(Command::LetterGone(id)).await;
+}
+
 /// What is kept of a letter while many of them are worked off.
 struct Marked {
     id: Uuid,
     subscription: String,
-    key: String,
     position: Position,
 }
 
 impl Marked {
     fn of(letter: DeadLetter) -> Self {
-        let key = letter.key();
         let DeadLetter { id, subscription, position, .. } = letter;
-        Self { id, subscription, key, position }
+        Self { id, subscription, position }
     }
 }
 

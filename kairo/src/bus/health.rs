@@ -32,17 +32,23 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Subscriptions that the store knows and nothing in this process has.
     pub orphans: Vec<String>,
+    /// What fails again and again where all subscriptions depend on it: reading the end of the log,
+    /// or moving delayed events into it. `None` once it has succeeded.
+    pub failing: Option<String>,
 }
 
 impl Health {
-    /// Whether every subscription runs, and nothing waits for a newer binary. A subscription that
-    /// lags is no bad sign by itself: it may just have been given much to do.
+    /// Whether every subscription runs, nothing waits for a newer binary, and nothing fails again
+    /// and again. A subscription that lags is no bad sign by itself: it may just have been given
+    /// much to do.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let runs = |it: &SubscriptionHealth| {
-            matches!(it.condition, Condition::Running | Condition::Elsewhere) && it.newer == 0
+            matches!(it.condition, Condition::Running | Condition::Elsewhere)
+                && it.newer == 0
+                && it.failing.is_none()
         };
-        self.subscriptions.iter().all(runs)
+        self.failing.is_none() && self.subscriptions.iter().all(runs)
     }
 }
 
@@ -69,6 +75,9 @@ pub struct SubscriptionHealth {
     pub newer: usize,
     /// How many dead letters it has.
     pub letters: u64,
+    /// What reading its events, or writing its progress, failed with; both are tried again until
+    /// they succeed, and then this is `None`.
+    pub failing: Option<String>,
 }
 
 /// Whether a subscription runs.
@@ -108,7 +117,9 @@ impl Kairo {
         let is_here = |name: &str| subscriptions.iter().any(|known| known.name == name);
         let names = rows.into_iter().map(|row| row.subscription);
         let orphans = names.filter(|name| !is_here(name)).collect();
-        Ok(Health { subscriptions, orphans })
+        let engine = &self.shared.engine;
+        let failing = engine.tail.trouble.now().or_else(|| engine.timetable.now());
+        Ok(Health { subscriptions, orphans, failing })
     }
 
     async fn health_of(
@@ -132,6 +143,7 @@ impl Kairo {
             parked: status.parked,
             newer: status.newer,
             letters: row.map_or(0, |row| row.letters),
+            failing: status.failing,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The bus: what an application holds to publish, to subscribe, and to look after its letters.
 
 mod builder;
-mod publishable;
+pub(crate) mod publishable;
 mod publish;
 mod published;
 mod question;
@@ -15,6 +15,7 @@ mod dead_letters;
 mod log;
 mod health;
 mod shutdown;
+mod signals;
 
 use std::{
     borrow::Cow,

@@ -8,7 +8,8 @@ use crate::{
     handler::delivery::Payload,
 };
 
-/// An event that can be published: every `#[event]`, and [`AnyEvent`].
+/// An event that can be published: every `#[event]`, a value of a typed event enum, and
+/// [`AnyEvent`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be published",
     label = "not an event",
@@ -62,6 +63,33 @@ fn encode<E: Event>(value: &dyn Any) -> Result<Draft> {
         Some(event) => Draft::encode(event),
         None => Err(Error::Misuse("an ephemeral event was published as another type")),
     }
+}
+
+/// The event that a variant of a typed event enum holds.
+#[doc(hidden)]
+pub fn member_draft<E: Event>(event: &E) -> Result<Draft> {
+    event.draft()
+}
+
+/// As [`member_draft`], where it lives in memory only.
+#[doc(hidden)]
+pub fn member_in_memory<E: Event>(event: &E) -> Option<InMemory<'_>> {
+    event.in_memory()
+}
+
+/// The event that the fields of a variant of a typed event enum are.
+///
+/// # Errors
+/// [`Error::Misuse`] for an ephemeral one: its handlers share a value, and this is a copy.
+#[doc(hidden)]
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
+pub fn inline_draft<E: Event>(event: E) -> Result<Draft> {
+    if E::EPHEMERAL {
+        return Err(Error::Misuse(
+            "an ephemeral event that is the fields of a variant is published as its own struct",
+        ));
+    }
+    event.draft()
 }
 
 impl Publishable for AnyEvent {

@@ -2,11 +2,14 @@
 
 use std::{mem, sync::PoisonError, time::Duration};
 
-use super::{Kairo, Shared};
+use super::{Kairo, Shared, signals::Signals};
 use crate::{engine::dispatch::scope::refuse_in_handler, error::Result};
 
 /// How long handlers that run may take to finish.
 const FINISH_MAX: Duration = Duration::from_secs(20);
+
+/// How long it may take to give back what has not finished by then.
+const GIVE_BACK_MAX: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether they have.
 const LOOK: Duration = Duration::from_millis(5);
@@ -14,6 +17,8 @@ const LOOK: Duration = Duration::from_millis(5);
 impl Kairo {
     /// Stops: nothing new begins, handlers that run get 20 s to finish, their outcomes are written
     /// down, and the store is let go. What had not begun is untouched and begins after a restart.
+    /// So does what has not finished by then: its handler is dropped where it waits, and the
+    /// attempt does not count.
     ///
     /// Dropping the future leaves the bus stopping; [`stop_at_once`](Self::stop_at_once) ends it.
     ///
@@ -25,20 +30,16 @@ impl Kairo {
         let shared = &self.shared;
         shared.engine.stop.send_replace(true);
         let subscriptions = shared.running_all();
-        let deadline = shared.engine.clock.sleep(FINISH_MAX);
-        tokio::select! {
-            biased;
-            () = shared.finished() => {}
-            () = deadline => {}
+        let unfinished = shared.finish_within(FINISH_MAX).await;
+        if 0 < unfinished {
+            tracing::warn!(unfinished, "subscriptions have handlers that do not finish in time");
+            shared.engine.give_back.send_replace(true);
+            shared.finish_within(GIVE_BACK_MAX).await;
         }
-        let abandoned = subscriptions.iter().filter(|running| !running.task.is_finished()).count();
         shared.stop_at_once();
-        if 0 < abandoned {
-            tracing::warn!(abandoned, "subscriptions had handlers that did not finish in time");
-        }
         shared.engine.leave().await;
         shared.engine.backend.close().await?;
-        tracing::info!(subscriptions = subscriptions.len(), abandoned, "the bus has shut down");
+        tracing::info!(subscriptions = subscriptions.len(), unfinished, "the bus has shut down");
         Ok(())
     }
 
@@ -53,18 +54,29 @@ impl Kairo {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) when signals cannot be received, or as `shutdown`.
     pub async fn run_until_signal(&self) -> Result {
-        asked_to_end().await?;
+        let mut signals = Signals::install()?;
+        signals.next().await;
         tokio::select! {
             done = self.shutdown() => done,
-            asked = asked_to_end() => {
+            () = signals.next() => {
                 self.stop_at_once();
-                asked
+                Ok(())
             }
         }
     }
 }
 
 impl Shared {
+    /// Waits for all subscriptions, so long at most; how many have not finished.
+    async fn finish_within(&self, limit: Duration) -> usize {
+        tokio::select! {
+            biased;
+            () = self.finished() => {}
+            () = self.engine.clock.sleep(limit) => {}
+        }
+        self.running_all().iter().filter(|running| !running.task.is_finished()).count()
+    }
+
     async fn finished(&self) {
         for running in self.running_all().iter() {
             while !running.task.is_finished() {
@@ -87,24 +99,4 @@ impl Shared {
             task.abort();
         }
     }
-}
-
-#[cfg(unix)]
-async fn asked_to_end() -> Result {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.map_err(no_signals),
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn asked_to_end() -> Result {
-    tokio::signal::ctrl_c().await.map_err(no_signals)
-}
-
-fn no_signals(error: std::io::Error) -> crate::Error {
-    crate::Error::Store { action: "waiting for signals".to_owned(), source: error.into() }
 }

@@ -5,6 +5,7 @@ pub(crate) mod dispatch;
 pub(crate) mod ownership;
 pub(crate) mod tail;
 pub(crate) mod timetable;
+pub(crate) mod trouble;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use self::{
     ownership::{Lease, Roster},
     tail::Tail,
+    trouble::Trouble,
 };
 use crate::{clock::Clock, delivery::Backend, handler::context::States};
 
@@ -38,6 +40,10 @@ pub(crate) struct Engine {
     pub(crate) started: watch::Sender<bool>,
     /// Whether the bus is stopping: nothing new begins.
     pub(crate) stop: watch::Sender<bool>,
+    /// Whether what still runs is given back: its time is up.
+    pub(crate) give_back: watch::Sender<bool>,
+    /// What the timetable fails with.
+    pub(crate) timetable: Trouble,
 }
 
 impl Engine {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Engine, stopped};
+use super::{Engine, stopped, trouble::Trouble};
 use crate::{
     event::record::Recorded,
     store::{Position, Selection},
@@ -35,6 +35,8 @@ pub(crate) struct Tail {
     ring: Mutex<Ring>,
     /// Where the ring ends; it rises when events have come in.
     end: watch::Sender<Position>,
+    /// What reading the log's end fails with.
+    pub(crate) trouble: Trouble,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,8 @@ impl Tail {
     /// An empty tail at the end of the log.
     pub(crate) fn new(head: Position) -> Self {
         let ring = Ring { start: head, events: VecDeque::new(), bytes: 0 };
-        Self { ring: Mutex::new(ring), end: watch::Sender::new(head) }
+        let (ring, end) = (Mutex::new(ring), watch::Sender::new(head));
+        Self { ring, end, trouble: Trouble::default() }
     }
 
     /// Tells when events have come in.
@@ -106,7 +109,9 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
     let mut end = *engine.tail.end.borrow();
     loop {
         signal.mark_unchanged();
-        match engine.backend.read_log(end, &Selection::All, PAGE).await {
+        let read = engine.backend.read_log(end, &Selection::All, PAGE).await;
+        engine.tail.trouble.note_result(&read);
+        match read {
             Ok(page) => {
                 if end < page.end {
                     end = page.end;

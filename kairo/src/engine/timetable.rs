@@ -23,13 +23,12 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 pub(crate) async fn follow(engine: Arc<Engine>) {
     let mut stop = engine.stopping();
     loop {
-        let look = match release_due(&engine).await {
-            Ok(()) => next_look(&engine).await,
-            Err(error) => {
-                tracing::warn!(%error, "delayed events cannot enter the log");
-                after(engine.clock.now(), PAUSE_AFTER_ERROR)
-            }
-        };
+        let worked = work(&engine).await;
+        engine.timetable.note_result(&worked);
+        let look = worked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "delayed events cannot enter the log");
+            after(engine.clock.now(), PAUSE_AFTER_ERROR)
+        });
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
@@ -39,12 +38,11 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
     }
 }
 
-async fn next_look(engine: &Engine) -> Timestamp {
+/// Moves what is due, and tells when to look again.
+async fn work(engine: &Engine) -> Result<Timestamp> {
+    release_due(engine).await?;
     let latest = after(engine.clock.now(), POLL);
-    match engine.backend.next_due().await {
-        Ok(due) => due.map_or(latest, |due| due.min(latest)),
-        Err(_) => after(engine.clock.now(), PAUSE_AFTER_ERROR),
-    }
+    Ok(engine.backend.next_due().await?.map_or(latest, |due| due.min(latest)))
 }
 
 async fn release_due(engine: &Engine) -> Result<()> {

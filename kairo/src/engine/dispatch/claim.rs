@@ -25,7 +25,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::{Claim, Claimed, LetterState, Parked, ParkedState},
-    engine::Engine,
+    engine::{Engine, trouble::Trouble},
     error::Result,
     observe,
     store::Position,
@@ -135,6 +135,8 @@ pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> R
         recorded,
         scanned_since: None,
         fetching: None,
+        reading: Trouble::default(),
+        writing: Trouble::default(),
         rows: VecDeque::new(),
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
         paused: claimed.paused,

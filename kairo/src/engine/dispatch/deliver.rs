@@ -53,7 +53,8 @@ pub(super) enum End {
     Dead(Reason),
     /// Only a newer binary can read the event.
     Newer,
-    /// The process is stopping; the attempt that was about to follow has not begun.
+    /// The process is stopping: the attempt that was about to follow has not begun, or the one
+    /// that was under way counts as not begun.
     GivenBack,
 }
 
@@ -95,6 +96,7 @@ impl Run<'_> {
             let pause = match self.attempt(attempt).await {
                 Ok(events) => return End::Done(events),
                 Err(RunMiss::Newer) => return End::Newer,
+                Err(RunMiss::GivenBack) => return End::GivenBack,
                 Err(RunMiss::Missed(miss)) if self.is_free_conflict(&miss) => {
                     self.conflicts += 1;
                     conflict_pause(self.engine.clock.draw())
@@ -128,7 +130,7 @@ impl Run<'_> {
         let scope = Scope::new(context);
         let delivery = Delivery { payload: Payload::Logged, context: scope.context() };
         let run = pin!(Arc::clone(&scope).enter(self.spec.run(&delivery)));
-        let drafts = run_once(run, self.spec.timeout, &self.engine.clock).await?;
+        let drafts = run_once(run, self.spec.timeout, self.engine).await?;
         self.publishable(&scope, drafts)
     }
 
@@ -189,6 +191,7 @@ impl Run<'_> {
 #[derive(Debug)]
 pub(crate) enum RunMiss {
     Newer,
+    GivenBack,
     Missed(Miss),
 }
 
@@ -196,7 +199,7 @@ impl RunMiss {
     /// What a policy makes of it.
     pub(crate) fn verdict(&self, policy: &RetryPolicy, attempt: NonZeroU32, draw: u32) -> Verdict {
         match self {
-            Self::Newer => Verdict::Hopeless,
+            Self::Newer | Self::GivenBack => Verdict::Hopeless,
             Self::Missed(miss) => policy.verdict(miss.class, attempt, draw),
         }
     }
@@ -206,6 +209,7 @@ impl fmt::Display for RunMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Newer => f.write_str("the event is not known to its handler"),
+            Self::GivenBack => f.write_str("the bus has shut down"),
             Self::Missed(miss) => f.write_str(&miss.errors.join(": ")),
         }
     }
@@ -265,12 +269,26 @@ fn shortened(mut text: String) -> String {
 async fn run_once<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
     timeout: Duration,
-    clock: &Clock,
+    engine: &Engine,
 ) -> Result<Vec<Draft>, RunMiss> {
     let first = future::poll_fn(|context| Poll::Ready(poll_once(run.as_mut(), context))).await;
     match first {
         Poll::Ready(ended) => ended,
-        Poll::Pending => Box::pin(run_on(run, timeout, clock)).await,
+        Poll::Pending => Box::pin(run_while_allowed(run, timeout, engine)).await,
+    }
+}
+
+/// Runs an attempt that was not done at its first poll, until its time or that of the bus is up.
+async fn run_while_allowed<F: Future<Output = Outcome>>(
+    run: Pin<&mut F>,
+    timeout: Duration,
+    engine: &Engine,
+) -> Result<Vec<Draft>, RunMiss> {
+    let mut give_back = engine.give_back.subscribe();
+    tokio::select! {
+        biased;
+        ended = run_on(run, timeout, &engine.clock) => ended,
+        () = stopped(&mut give_back) => Err(RunMiss::GivenBack),
     }
 }
 

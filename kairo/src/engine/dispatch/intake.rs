@@ -10,10 +10,10 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::ParkedState,
-    engine::{Engine, stopped},
+    engine::{Engine, stopped, trouble::Trouble},
     error::{Error, Result},
     event::record::Recorded,
-    store::Position,
+    store::{BoxFuture, Position},
 };
 
 /// How many events are read from the store at once.
@@ -97,14 +97,11 @@ impl Runner {
 
     fn fetch_page(&mut self, from: Position) {
         let (engine, spec, limit) = (Arc::clone(&self.engine), Arc::clone(&self.spec), self.room());
+        let trouble = self.reading.clone();
         self.fetching = Some(tokio::spawn(async move {
             let selection = spec.selection();
-            loop {
-                match engine.backend.read_log(from, &selection, limit).await {
-                    Ok(page) => return Ok(Returned::Page(page)),
-                    Err(error) => pause_after(&engine, error).await?,
-                }
-            }
+            let read = || engine.backend.read_log(from, &selection, limit);
+            read_surely(&engine, &trouble, read).await.map(Returned::Page)
         }));
     }
 
@@ -117,14 +114,10 @@ impl Runner {
         if due.is_empty() {
             return false;
         }
-        let engine = Arc::clone(&self.engine);
+        let (engine, trouble) = (Arc::clone(&self.engine), self.reading.clone());
         self.fetching = Some(tokio::spawn(async move {
-            loop {
-                match engine.backend.read_at(&due).await {
-                    Ok(events) => return Ok(Returned::Rows(due, events)),
-                    Err(error) => pause_after(&engine, error).await?,
-                }
-            }
+            let events = read_surely(&engine, &trouble, || engine.backend.read_at(&due)).await?;
+            Ok(Returned::Rows(due, events))
         }));
         true
     }
@@ -163,13 +156,22 @@ impl Runner {
     }
 }
 
-/// Waits before a read is tried again, however often it fails; only a stop makes the error final.
-async fn pause_after(engine: &Engine, error: Error) -> Result {
-    tracing::warn!(%error, "the log cannot be read; it is tried again");
+/// Reads until that succeeds, however often it fails; only a stop makes the error final.
+async fn read_surely<'a, T>(
+    engine: &Engine,
+    trouble: &Trouble,
+    read: impl Fn() -> BoxFuture<'a, Result<T>>,
+) -> Result<T> {
     let mut stop = engine.stopping();
-    tokio::select! {
-        biased;
-        () = stopped(&mut stop) => Err(error),
-        () = engine.clock.sleep(PAUSE_AFTER_ERROR) => Ok(()),
+    loop {
+        let done = read().await;
+        trouble.note_result(&done);
+        let Err(error) = done else { return done };
+        tracing::warn!(%error, "the log cannot be read; it is tried again");
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return Err(error),
+            () = engine.clock.sleep(PAUSE_AFTER_ERROR) => {}
+        }
     }
 }

@@ -241,10 +241,9 @@ impl Keeper {
     /// is one again; and who waits for an outcome looks there too, when nobody answers here.
     async fn obey(&mut self, command: Command) -> Option<Next> {
         match command {
-            Command::Watch(..)
-            | Command::Replay(_)
-            | Command::LetterGone { .. }
-            | Command::Fenced => None,
+            Command::Watch(..) | Command::Replay(_) | Command::LetterGone(_) | Command::Fenced => {
+                None
+            }
             Command::Pause(reply) => {
                 self.view.send_modify(|view| view.paused = true);
                 // Whoever asked may have gone.

@@ -1,6 +1,6 @@
 //! Events that wait for something other than a free slot, by position, by key and by due time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 
@@ -17,8 +17,9 @@ pub(super) struct Parking {
     rows: BTreeMap<Position, Parked>,
     keys: HashMap<String, BTreeSet<Position>>,
     due: BTreeSet<(Timestamp, Position)>,
-    /// Keys that a dead letter holds, with the letters that do.
-    held: HashMap<String, HashSet<Uuid>>,
+    /// The dead letters that hold a key, and how many hold each.
+    holders: HashMap<Uuid, String>,
+    held: HashMap<String, usize>,
 }
 
 impl Parking {
@@ -81,23 +82,26 @@ impl Parking {
 
     /// Makes later events of a key wait for a dead letter.
     pub(super) fn hold(&mut self, key: &str, letter: Uuid) {
-        self.held.entry(key.to_owned()).or_default().insert(letter);
+        if self.holders.insert(letter, key.to_owned()).is_none() {
+            *self.held.entry(key.to_owned()).or_default() += 1;
+        }
     }
 
-    /// Lets later events of a key go on, unless another letter holds it too.
-    pub(super) fn let_go(&mut self, key: &str, letter: Uuid) {
-        if let Some(letters) = self.held.get_mut(key) {
-            letters.remove(&letter);
-            if letters.is_empty() {
-                self.held.remove(key);
-                self.wake(key);
+    /// Lets later events of the key that a letter holds go on, unless another one holds it too.
+    pub(super) fn let_go(&mut self, letter: Uuid) {
+        let Some(key) = self.holders.remove(&letter) else { return };
+        if let Some(holders) = self.held.get_mut(&key) {
+            *holders -= 1;
+            if *holders == 0 {
+                self.held.remove(&key);
+                self.wake(&key);
             }
         }
     }
 
-    /// The letters that hold keys, with those keys.
-    pub(super) fn holding(&self) -> impl Iterator<Item = (Uuid, &str)> {
-        self.held.iter().flat_map(|(key, letters)| letters.iter().map(|id| (*id, key.as_str())))
+    /// The letters that hold keys.
+    pub(super) fn holding(&self) -> impl Iterator<Item = Uuid> {
+        self.holders.keys().copied()
     }
 
     /// The newest failure of what is parked.
@@ -172,7 +176,7 @@ mod tests {
         parking.hold("k", Uuid::nil());
         parking.park(row(2, ParkedState::Behind));
         assert_eq!(parking.next_due(), None);
-        parking.let_go("k", Uuid::nil());
+        parking.let_go(Uuid::nil());
         assert_eq!(parking.take_due(micros(0), 9), [Position::at_sequence(2)]);
     }
 }

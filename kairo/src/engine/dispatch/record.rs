@@ -6,7 +6,7 @@ use super::runner::{Recording, Runner, UNSETTLED_MAX};
 use crate::{
     clock::Timestamp,
     delivery::{LetterChange, Progress},
-    engine::Engine,
+    engine::{Engine, trouble::Trouble},
     error::{Error, Result},
     store::Unit,
 };
@@ -67,7 +67,7 @@ impl Runner {
             appends: buffer.appends,
             ..Unit::of_progress(progress)
         };
-        let task = tokio::spawn(commit(Arc::clone(&self.engine), unit));
+        let task = tokio::spawn(commit(Arc::clone(&self.engine), self.writing.clone(), unit));
         self.recording = Some(Recording { task, ended: buffer.ended, reports: buffer.reports });
     }
 
@@ -85,11 +85,14 @@ impl Runner {
 }
 
 /// Commits a unit, however long the store is away; a lost claim ends it.
-async fn commit(engine: Arc<Engine>, mut unit: Unit) -> Result {
+async fn commit(engine: Arc<Engine>, trouble: Trouble, mut unit: Unit) -> Result {
     let (mut pause, mut tries) = (PAUSE_FIRST, 0);
     loop {
         let error = match engine.backend.commit(unit.clone()).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                trouble.end();
+                return Ok(());
+            }
             Err(error @ (Error::Fenced { .. } | Error::Closed)) => return Err(error),
             // An operator has removed a letter in the meantime: the rest of the unit still holds.
             Err(Error::NotFound { .. } | Error::WrongState(_)) if !unit.letters.is_empty() => {
@@ -102,6 +105,7 @@ async fn commit(engine: Arc<Engine>, mut unit: Unit) -> Result {
             Err(error) => error,
         };
         tries += 1;
+        trouble.note(&error);
         if *engine.stop.borrow() && TRIES_WHEN_STOPPING < tries {
             return Err(error);
         }

@@ -103,9 +103,9 @@ impl Replays {
         Some(letter)
     }
 
-    /// The letters, with their keys.
-    pub(super) fn letters(&self) -> impl Iterator<Item = (Uuid, &str)> {
-        self.letters.values().map(|letter| (letter.id, letter.original.stream.as_str()))
+    /// The letters that are to be delivered.
+    pub(super) fn letters(&self) -> impl Iterator<Item = Uuid> {
+        self.letters.keys().copied()
     }
 
     /// When the next letter has its turn.

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::{DeadLetter, FailedAttempt, Partitions},
-    engine::{Engine, ownership::Lease, stopped},
+    engine::{Engine, ownership::Lease, stopped, trouble::Trouble},
     error::{Error, Result},
     event::{name::StreamName, record::Recorded},
     store::{BoxFuture, Page, Position},
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// These letters are being reprocessed.
     Replay(Vec<DeadLetter>),
     /// A letter has gone, by the hand of an operator.
-    LetterGone { id: Uuid, key: String },
+    LetterGone(Uuid),
     /// Which letters it knows.
     Letters(oneshot::Sender<Vec<KnownLetter>>),
     /// How it is.
@@ -80,7 +80,6 @@ pub(crate) enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct KnownLetter {
     pub(crate) id: Uuid,
-    pub(crate) key: String,
     pub(crate) is_replaying: bool,
 }
 
@@ -96,6 +95,7 @@ pub(crate) struct Status {
     pub(crate) newer: usize,
     pub(crate) full: bool,
     pub(crate) read_to: Position,
+    pub(crate) failing: Option<String>,
     /// The newest failure of what is parked.
     pub(crate) failure: Option<FailedAttempt>,
 }
@@ -138,6 +138,9 @@ pub(super) struct Runner {
     pub(super) scanned_since: Option<Timestamp>,
     /// A read that is under way: of the log, or of parked events whose turn has come.
     pub(super) fetching: Option<JoinHandle<Result<Returned>>>,
+    /// What reads, and what commits of progress, fail with.
+    pub(super) reading: Trouble,
+    pub(super) writing: Trouble,
     /// Parked events whose turn has come, with their bodies.
     pub(super) rows: VecDeque<Job>,
     /// Counts what is done; made once, because naming it costs more than counting.
@@ -276,12 +279,12 @@ impl Runner {
                 self.view.send_modify(|view| view.has_letters = true);
             }
             // One that runs is let go when it ends, so that nothing of its key runs beside it.
-            Command::LetterGone { id, .. } if self.replays.mark_gone(id) => {}
-            Command::LetterGone { id, key } => {
+            Command::LetterGone(id) if self.replays.mark_gone(id) => {}
+            Command::LetterGone(id) => {
                 if self.replays.end(id).is_some() {
                     self.waiters.resolve(Subject::Letter(id), Outcome::Dropped);
                 }
-                self.parking.let_go(&key, id);
+                self.parking.let_go(id);
             }
             Command::Status(reply) => {
                 // Whoever asked may have gone.
@@ -314,11 +317,7 @@ impl Runner {
 
     fn known_letters(&self) -> Vec<KnownLetter> {
         let letters = self.replays.letters().chain(self.parking.holding());
-        let known = letters.map(|(id, key)| KnownLetter {
-            id,
-            key: key.to_owned(),
-            is_replaying: self.replays.has(id),
-        });
+        let known = letters.map(|id| KnownLetter { id, is_replaying: self.replays.has(id) });
         let known: Vec<_> = known.collect();
         self.view.send_modify(|view| view.has_letters = !known.is_empty());
         known
@@ -376,6 +375,7 @@ impl Runner {
             full: self.parking.is_full(),
             read_to: self.ledger.read_to(),
             failure: self.parking.last_failure().cloned(),
+            failing: self.reading.now().or_else(|| self.writing.now()),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Runner {
             Origin::Log | Origin::Row => self.finish(job),
             Origin::Letter(id) => {
                 self.buffer.change(LetterChange::Remove { id });
-                self.end_replay(job, id);
+                self.end_replay(id);
             }
         }
     }
@@ -103,7 +103,7 @@ impl Runner {
             }
         }
         self.report(job, Outcome::Dropped);
-        self.end_replay(job, id);
+        self.end_replay(id);
     }
 
     fn retry(&mut self, job: &Job, now: Timestamp, pause: Duration) {
@@ -225,9 +225,9 @@ impl Runner {
         }
     }
 
-    fn end_replay(&mut self, job: &Job, id: Uuid) {
+    fn end_replay(&mut self, id: Uuid) {
         self.replays.end(id);
-        self.parking.let_go(job.key().as_str(), id);
+        self.parking.let_go(id);
     }
 
     fn report(&mut self, job: &Job, outcome: Outcome) {

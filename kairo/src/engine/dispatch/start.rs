@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::{FailedAttempt, ParkedState, Progress, Reason},
-    engine::{Engine, stopped},
+    engine::{Engine, stopped, trouble::Trouble},
     error::{Error, Result},
     event::record::Recorded,
     store::Unit,
@@ -120,7 +120,8 @@ impl Runner {
             bury: Vec::new(),
         };
         let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
-        let alone = deliver_alone(engine, spec, self.generation, job, Unit::of_progress(progress));
+        let count = Count { unit: Unit::of_progress(progress), trouble: self.writing.clone() };
+        let alone = deliver_alone(engine, spec, self.generation, job, count);
         self.running.push(Box::pin(alone));
     }
 }
@@ -132,13 +133,41 @@ fn crash_loop(mut job: Job, engine: &Engine) -> Ended {
     Ended { job, end: End::Dead(Reason::CrashLoop), failed: 0 }
 }
 
+/// What must be durable before a suspect runs.
+struct Count {
+    unit: Unit,
+    trouble: Trouble,
+}
+
+impl Count {
+    /// Writes it, however long the store is away; only a stop or a lost claim ends that.
+    async fn write(self, engine: &Engine) -> Result {
+        let mut stop = engine.stopping();
+        loop {
+            let written = engine.backend.commit(self.unit.clone()).await;
+            self.trouble.note_result(&written);
+            match written {
+                Ok(_) => return Ok(()),
+                Err(error @ (Error::Fenced { .. } | Error::Closed)) => return Err(error),
+                Err(error) => {
+                    tokio::select! {
+                        biased;
+                        () = stopped(&mut stop) => return Err(error),
+                        () = engine.clock.sleep(PAUSE_AFTER_ERROR) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Delivers an event while no other suspect runs in the whole process.
 async fn deliver_alone(
     engine: Arc<Engine>,
     spec: Arc<Spec>,
     generation: u32,
     job: Job,
-    count: Unit,
+    count: Count,
 ) -> Ended {
     let mut stop = engine.stopping();
     let _permit = tokio::select! {
@@ -147,29 +176,11 @@ async fn deliver_alone(
         // The semaphore is never closed, so a permit always comes.
         permit = engine.alone.acquire() => permit,
     };
-    match write_count(&engine, count).await {
+    match count.write(&engine).await {
         Ok(()) => deliver(Arc::clone(&engine), spec, generation, job).await,
         Err(error) => {
             tracing::warn!(subscription = %spec.name, %error, "a suspect cannot be counted");
             Ended { job, end: End::GivenBack, failed: 0 }
-        }
-    }
-}
-
-/// Writes a count, however long the store is away; only a stop or a lost claim ends it.
-async fn write_count(engine: &Engine, count: Unit) -> Result {
-    let mut stop = engine.stopping();
-    loop {
-        match engine.backend.commit(count.clone()).await {
-            Ok(_) => return Ok(()),
-            Err(error @ (Error::Fenced { .. } | Error::Closed)) => return Err(error),
-            Err(error) => {
-                tokio::select! {
-                    biased;
-                    () = stopped(&mut stop) => return Err(error),
-                    () = engine.clock.sleep(PAUSE_AFTER_ERROR) => {}
-                }
-            }
         }
     }
 }

@@ -55,7 +55,7 @@ fn tell_one(running: &Running, known: &[KnownLetter], pending: &[DeadLetter]) {
     let new: Vec<_> = new.map(|letter| DeadLetter::clone(letter)).collect();
     let is_gone = |known: &&KnownLetter| !pending.iter().any(|letter| letter.id == known.id);
     let gone = known.iter().filter(is_gone);
-    let gone = gone.map(|known| Command::LetterGone { id: known.id, key: known.key.clone() });
+    let gone = gone.map(|known| Command::LetterGone(known.id));
     for command in gone.chain((!new.is_empty()).then_some(Command::Replay(new))) {
         // One whose commands pile up hears of it at the next look.
         let _ = running.commands.try_send(command);
