@@ -22,7 +22,7 @@ struct Tick {
 
 /// What all handlers do. They are entries of their own, as `#[handler]` makes them; a function of
 /// its own for each would change only how long this takes to compile.
-fn call<'a>(delivery: &'a Delivery<'a>) -> HandlerFuture<'a> {
+fn call(delivery: Delivery<'_>) -> HandlerFuture<'_> {
     run(async move {
         let tick: Tick = Receive::own(delivery)?;
         std::hint::black_box(tick.number);

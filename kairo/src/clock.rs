@@ -130,6 +130,12 @@ pub(crate) fn after(time: Timestamp, pause: Duration) -> Timestamp {
     time.checked_add(pause).map_or(Timestamp::MAX, |later| micros(later.as_microsecond()))
 }
 
+/// `age` before `time`; the beginning of time where it would lie beyond.
+#[must_use]
+pub(crate) fn before(time: Timestamp, age: Duration) -> Timestamp {
+    time.checked_sub(age).map_or(Timestamp::MIN, |earlier| micros(earlier.as_microsecond()))
+}
+
 /// The time that a store keeps as microseconds since 1970.
 #[must_use]
 pub(crate) fn micros(microseconds: i64) -> Timestamp {

@@ -64,6 +64,18 @@ pub enum Error {
         /// The stream.
         stream: String,
     },
+    /// Whoever was given the events of a stream again failed at one of them.
+    #[error("replaying `{stream}` failed at its version {version}, `{event}`: {source}")]
+    Replay {
+        /// The event's name.
+        event: String,
+        /// The stream.
+        stream: String,
+        /// The event's version in it.
+        version: u64,
+        /// What the function or handler said.
+        source: BoxError,
+    },
     /// A payload is larger than the store accepts.
     #[error("the payload of event `{event}` has {bytes} bytes; the limit is {limit}")]
     PayloadTooLarge {

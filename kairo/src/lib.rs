@@ -40,7 +40,7 @@ pub mod prelude;
 pub mod __private;
 
 pub use self::{
-    bus::{Kairo, Publish, Published, Publisher, Subscription},
+    bus::{EventStore, Kairo, Publish, Published, Publisher, Subscription},
     clock::Timestamp,
     delivery::{DeadLetter, LetterFilter, Reason},
     engine::{

@@ -95,16 +95,16 @@ fn receive(ident: &Ident) -> TokenStream {
         #[automatically_derived]
         impl __k::Receive for #ident {
             const INTAKE: __k::Intake = <Self as __k::EventSet>::INTAKE;
-            fn own(#delivery: &__k::Delivery<'_>) -> __k::Result<Self, __k::RunError> {
+            fn own(#delivery: __k::Delivery<'_>) -> __k::Result<Self, __k::RunError> {
                 __k::set_own(#delivery, #decode)
             }
             fn borrow<'a>(
-                #delivery: &__k::Delivery<'a>,
+                #delivery: __k::Delivery<'a>,
             ) -> __k::Result<__k::EventRef<'a, Self>, __k::RunError> {
                 __k::set_borrow(#delivery, #decode)
             }
             fn envelope(
-                #delivery: &__k::Delivery<'_>,
+                #delivery: __k::Delivery<'_>,
             ) -> __k::Result<__k::Envelope<Self>, __k::RunError> {
                 __k::set_envelope(#delivery, #decode)
             }

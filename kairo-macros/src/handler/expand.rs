@@ -138,7 +138,7 @@ fn wrapper(model: &Model) -> TokenStream {
         quote!(let #state = __k::service::<#service>(#delivery).await?;)
     });
     quote! {
-        fn call<'a>(#delivery: &'a __k::Delivery<'a>) -> __k::HandlerFuture<'a> {
+        fn call<'a>(#delivery: __k::Delivery<'a>) -> __k::HandlerFuture<'a> {
             let #future = async move {
                 // Spelled out, because `?` costs the compiler more.
                 let #event = match #receive {

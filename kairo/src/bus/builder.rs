@@ -5,11 +5,12 @@ use std::{
     collections::{HashMap, HashSet},
     env, fmt,
     sync::{Arc, Mutex, RwLock},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals};
+use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals, event_store::keep_pruning};
 use crate::{
     backend,
     clock::Clock,
@@ -17,10 +18,10 @@ use crate::{
     engine::{
         Engine,
         dispatch::{
-            claim,
+            Releases,
             spec::{Defaults, Spec},
         },
-        ownership::{Coordinator, Lease, Roster},
+        ownership::{self, Lease, Roster},
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
         tail::{self, Tail},
         timetable,
@@ -56,6 +57,7 @@ pub struct Builder {
     only: Vec<&'static str>,
     only_modules: Vec<String>,
     forget: Vec<String>,
+    retention: Option<Duration>,
 }
 
 impl Builder {
@@ -154,6 +156,13 @@ impl Builder {
         self
     }
 
+    /// Deletes events once they are older than this, unless a subscription has not passed them; looked
+    /// after once an hour. Without, events stay for ever.
+    pub const fn retention(mut self, age: Duration) -> Self {
+        self.retention = Some(age);
+        self
+    }
+
     /// Another clock, which a test moves by hand.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -192,18 +201,21 @@ impl Builder {
             roster: Roster::default(),
             look: Notify::new(),
             planned: Notify::new(),
+            released: Releases::default(),
             alone: Semaphore::new(1),
             started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
             give_back: watch::Sender::new(false),
             timetable: Trouble::default(),
         });
-        let coordinator = begin(&engine, specs).await?;
+        let coordinator = ownership::begin(&engine, specs).await?;
         let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
             tokio::spawn(timetable::follow(Arc::clone(&engine))),
         ];
         tasks.extend(coordinator.map(|coordinator| tokio::spawn(coordinator.run())));
+        tasks
+            .extend(self.retention.map(|age| tokio::spawn(keep_pruning(Arc::clone(&engine), age))));
         let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,
@@ -255,15 +267,15 @@ impl Builder {
     }
 
     fn ephemerals(&self, registry: &Registry, states: &Arc<States>) -> Ephemerals {
-        let names: Vec<_> = registry
+        let events: Vec<_> = registry
             .events
             .iter()
             .filter(|event| event.ephemeral)
-            .map(|event| event.name)
+            .map(|event| (event.name, event.type_id))
             .collect();
         let mut ephemerals = Ephemerals::default();
         for wired in &registry.ephemeral {
-            ephemerals.add(self.spec(wired), &names, states);
+            ephemerals.add(self.spec(wired), &events, states);
         }
         ephemerals
     }
@@ -309,26 +321,6 @@ impl Builder {
             );
         }
         Ok(())
-    }
-}
-
-/// Claims everything in one commit, as a member where processes share the store.
-async fn begin(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Option<Coordinator>> {
-    let coordinator = if engine.is_shared {
-        let names = specs.iter().map(|spec| spec.name.to_string()).collect();
-        Some(Coordinator::join(engine, names).await?)
-    } else {
-        None
-    };
-    match claim(engine, specs).await {
-        Ok(running) => {
-            engine.roster.add(running);
-            Ok(coordinator)
-        }
-        Err(error) => {
-            engine.leave().await;
-            Err(error)
-        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Ephemeral events: handled inside `publish`, one handler after the other, without any disk.
 
 use std::{
+    any::TypeId,
     cell::Cell,
     collections::HashMap,
     future::poll_fn,
+    hash::{BuildHasherDefault, Hasher},
     num::NonZeroU32,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, PoisonError},
-    task::Poll,
+    task::{self, Poll},
 };
 
 use super::{
@@ -17,10 +19,15 @@ use super::{
     published::{Handled, Published},
 };
 use crate::{
-    engine::dispatch::{Outcome, RunMiss, poll_once, run_on, scope::Scope, spec::Spec},
+    engine::dispatch::{Outcome, RunMiss, caught, run_on, scope::Scope, spec::Spec},
     error::{Error, Result},
     event::record::Draft,
-    handler::{Context, context::States, delivery::Delivery},
+    handler::{
+        Context,
+        context::States,
+        delivery::{Delivery, HandlerFuture},
+        entry::Call,
+    },
     observe,
     retry::Verdict,
     store::Append,
@@ -30,10 +37,45 @@ use crate::{
 /// optimisation takes some 40 KiB of a thread's 2 MiB of stack.
 const NESTED_MAX: u32 = 16;
 
-/// The handlers of ephemeral events, by the event's name.
+const TOO_DEEP: Error = Error::Misuse(
+    "ephemeral events are nested more than 16 deep: do two handlers feed each other?",
+);
+
+/// The handlers of one kind of event, in the order in which they run.
+type Handlers = Arc<[Listed]>;
+
+/// A handler in its place. Where a plain function runs it, most deliveries need nothing else of it,
+/// and so touch no other memory.
+#[derive(Clone, Debug)]
+struct Listed {
+    call: Option<Call>,
+    handler: Arc<Handler>,
+}
+
+/// The handlers of ephemeral events, by the event's type.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ephemerals {
-    by_name: HashMap<&'static str, Arc<[Arc<Handler>]>>,
+    by_type: HashMap<TypeId, Handlers, BuildHasherDefault<TypeHasher>>,
+}
+
+/// Hashes a [`TypeId`], which is a hash already, as itself.
+#[derive(Default)]
+struct TypeHasher(u64);
+
+impl Hasher for TypeHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 /// A handler of ephemeral events.
@@ -46,7 +88,12 @@ struct Handler {
 
 impl Ephemerals {
     /// Adds a handler for each of these events that it wants.
-    pub(super) fn add(&mut self, spec: Spec, events: &[&'static str], states: &Arc<States>) {
+    pub(super) fn add(
+        &mut self,
+        spec: Spec,
+        events: &[(&'static str, TypeId)],
+        states: &Arc<States>,
+    ) {
         let first = Context {
             event: None,
             attempt: NonZeroU32::MIN,
@@ -55,57 +102,100 @@ impl Ephemerals {
             edit: None,
             states: Arc::clone(states),
         };
-        let handler = Arc::new(Handler { spec, first });
-        for name in events.iter().filter(|name| handler.spec.interest.wants(name)) {
-            let handlers = self.by_name.entry(name).or_default();
-            *handlers = handlers.iter().cloned().chain([Arc::clone(&handler)]).collect();
+        let listed = Listed { call: spec.call(), handler: Arc::new(Handler { spec, first }) };
+        let interest = &listed.handler.spec.interest;
+        for (_, event) in events.iter().filter(|(name, _)| interest.wants(name)) {
+            let handlers = self.by_type.entry(*event).or_default();
+            *handlers = handlers.iter().cloned().chain([listed.clone()]).collect();
         }
     }
 
     /// Takes a handler out by its name; whether there was one.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let had = self.has(name);
-        for handlers in self.by_name.values_mut() {
-            *handlers = handlers.iter().filter(|it| &*it.spec.name != name).cloned().collect();
+        for handlers in self.by_type.values_mut() {
+            *handlers =
+                handlers.iter().filter(|it| &*it.handler.spec.name != name).cloned().collect();
         }
         had
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.by_name.values().flat_map(|handlers| &**handlers).any(|it| &*it.spec.name == name)
+        self.by_type
+            .values()
+            .flat_map(|handlers| &**handlers)
+            .any(|it| &*it.handler.spec.name == name)
     }
 }
 
 /// Hands an ephemeral event to its handlers, in the order of their names.
 ///
-/// What most deliveries need stands in one function, because a future that another one awaits is
+/// What most deliveries need stands in one block, because a future that another one awaits is
 /// copied into it; what few need is in boxes of its own.
-pub(super) async fn publish(shared: &Arc<Shared>, event: InMemory<'_>) -> Result<Published> {
-    let engine = &*shared.engine;
-    let handlers = {
-        let ephemerals = shared.ephemerals.read().unwrap_or_else(PoisonError::into_inner);
-        ephemerals.by_name.get(event.name).cloned()
-    };
-    let mut dropped = Vec::new();
-    for (index, handler) in handlers.iter().flat_map(|handlers| &**handlers).enumerate() {
-        let Handler { spec, first } = &**handler;
-        let delivery = Delivery { payload: event.payload(), context: first };
-        let ended = {
-            let mut run = pin!(spec.run(&delivery));
-            match poll_fn(|task| Poll::Ready(deeper(|| poll_once(run.as_mut(), task)))).await? {
-                Poll::Ready(ended) => ended,
-                Poll::Pending => Box::pin(nested(run_on(run, spec.timeout, &engine.clock))).await?,
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+pub(super) fn publish<'a>(
+    shared: &'a Arc<Shared>,
+    event: InMemory<'a>,
+) -> impl Future<Output = Result<Published>> + Send {
+    async move {
+        let Some(handlers) = handlers_of(shared, event.type_id) else {
+            return Ok(Published::ephemeral(Ran::default()));
+        };
+        let (mut index, mut dropped) = (0, Vec::new());
+        while let Some(Listed { call, handler }) = handlers.get(index) {
+            let delivery = Delivery { payload: &event.payload, context: &handler.first };
+            let mut run = pin!(match call {
+                Some(call) => call(delivery),
+                None => handler.spec.run(delivery),
+            });
+            let ended = match poll_fn(|task| Poll::Ready(first_poll(run.as_mut(), task))).await {
+                First::Done => {
+                    index += 1;
+                    continue;
+                }
+                First::Ended(ended) => *ended,
+                First::Waits => {
+                    let (timeout, clock) = (handler.spec.timeout, &shared.engine.clock);
+                    Box::pin(nested(run_on(run, timeout, clock))).await?
+                }
+                First::TooDeep => return Err(TOO_DEEP),
+            };
+            if !Box::pin(go_on(shared, handler, event, ended)).await? {
+                dropped.push(index);
             }
-        };
-        let is_done = match ended {
-            Ok(drafts) if drafts.is_empty() => true,
-            ended => Box::pin(go_on(shared, handler, event, ended)).await?,
-        };
-        if !is_done {
-            dropped.push(index);
+            index += 1;
         }
+        Ok(Published::ephemeral(Ran { handlers: Some(handlers), dropped }))
     }
-    Ok(Published::ephemeral(Arc::clone(shared), Ran { handlers, dropped }))
+}
+
+fn handlers_of(shared: &Shared, event: TypeId) -> Option<Handlers> {
+    let ephemerals = shared.ephemerals.read().unwrap_or_else(PoisonError::into_inner);
+    ephemerals.by_type.get(&event).cloned()
+}
+
+/// What the first poll of a handler has come to, which is the last one of most. It fits into
+/// registers.
+enum First {
+    Done,
+    Ended(Box<Result<Vec<Draft>, RunMiss>>),
+    Waits,
+    TooDeep,
+}
+
+fn first_poll(run: Pin<&mut HandlerFuture<'_>>, task: &mut task::Context<'_>) -> First {
+    let depth = DEPTH.get();
+    if NESTED_MAX <= depth {
+        return First::TooDeep;
+    }
+    DEPTH.set(depth + 1);
+    let first = caught(|| match run.poll(task) {
+        Poll::Ready(Ok(drafts)) if drafts.is_empty() => First::Done,
+        Poll::Ready(outcome) => First::Ended(Box::new(outcome.map_err(RunMiss::from))),
+        Poll::Pending => First::Waits,
+    });
+    DEPTH.set(depth);
+    first.unwrap_or_else(|miss| First::Ended(Box::new(Err(miss))))
 }
 
 /// Publishes what a handler's first attempt returned, or tries again until its short retries are
@@ -137,8 +227,8 @@ async fn go_on(
             }
         }
         context.attempt = context.attempt.saturating_add(1);
-        let delivery = Delivery { payload: event.payload(), context: &context };
-        let run = pin!(spec.run(&delivery));
+        let delivery = Delivery { payload: &event.payload, context: &context };
+        let run = pin!(spec.run(delivery));
         ended = nested(run_on(run, spec.timeout, &engine.clock)).await?;
     }
 }
@@ -147,15 +237,16 @@ async fn go_on(
 /// being handled, if there is one.
 async fn append(shared: &Arc<Shared>, drafts: Vec<Draft>) -> Result {
     let scope = Scope::current();
-    let events = drafts.into_iter().map(|draft| event_of(shared, scope.as_deref(), draft));
+    let events =
+        drafts.into_iter().map(|draft| event_of(&shared.engine.clock, scope.as_deref(), draft));
     let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
     append_all(shared, scope.as_deref(), appends).await.map(drop)
 }
 
 /// The handlers that an ephemeral event ran through.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Ran {
-    handlers: Option<Arc<[Arc<Handler>]>>,
+    handlers: Option<Handlers>,
     /// Which of them are not done with it.
     dropped: Vec<usize>,
 }
@@ -163,10 +254,10 @@ pub(super) struct Ran {
 impl Ran {
     pub(super) fn handled(&self) -> Handled {
         let handlers = self.handlers.iter().flat_map(|handlers| &**handlers).enumerate();
-        let outcomes = handlers.map(|(index, handler)| {
+        let outcomes = handlers.map(|(index, listed)| {
             let done = !self.dropped.contains(&index);
             let outcome = if done { Outcome::Done } else { Outcome::Dropped };
-            (Arc::clone(&handler.spec.name), outcome)
+            (Arc::clone(&listed.handler.spec.name), outcome)
         });
         Handled { outcomes: outcomes.collect() }
     }
@@ -177,27 +268,19 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Polls one level deeper; two handlers that feed each other end in an error here, where they
-/// would otherwise end with the stack.
-fn deeper<T>(poll: impl FnOnce() -> T) -> Result<T> {
-    let depth = DEPTH.get();
-    if NESTED_MAX <= depth {
-        return Err(Error::Misuse(
-            "ephemeral events are nested more than 16 deep: do two handlers feed each other?",
-        ));
-    }
-    DEPTH.set(depth + 1);
-    let polled = poll();
-    DEPTH.set(depth);
-    Ok(polled)
-}
-
-/// Runs one level deeper.
+/// Runs one level deeper; two handlers that feed each other end in an error here, where they would
+/// otherwise end with the stack.
 async fn nested<F: Future>(run: F) -> Result<F::Output> {
     let mut run = pin!(run);
-    poll_fn(|task| match deeper(|| run.as_mut().poll(task)) {
-        Ok(polled) => polled.map(Ok),
-        Err(error) => Poll::Ready(Err(error)),
+    poll_fn(|task| {
+        let depth = DEPTH.get();
+        if NESTED_MAX <= depth {
+            return Poll::Ready(Err(TOO_DEEP));
+        }
+        DEPTH.set(depth + 1);
+        let polled = run.as_mut().poll(task);
+        DEPTH.set(depth);
+        polled.map(Ok)
     })
     .await
 }

@@ -12,7 +12,7 @@ mod subscription;
 mod subscriptions;
 mod steer;
 mod dead_letters;
-mod log;
+mod event_store;
 mod health;
 mod shutdown;
 mod signals;
@@ -30,8 +30,8 @@ use self::ephemeral::Ephemerals;
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,
+    event_store::{EventStore, ReadLog, ReadStream},
     health::{Condition, Health, LAG_MAX, SubscriptionHealth},
-    log::EventLog,
     publish::{Publish, PublishAll},
     publishable::Publishable,
     published::{Handled, Published},
@@ -168,10 +168,11 @@ impl Kairo {
         DeadLetterQueue::new(Arc::clone(&self.shared))
     }
 
-    /// The log, for reading.
+    /// The event store: streams and the log.
     #[must_use]
-    pub fn store(&self) -> EventLog {
-        EventLog::new(Arc::clone(&self.shared.engine.backend))
+    pub fn store(&self) -> EventStore {
+        let engine = &self.shared.engine;
+        EventStore::new(Arc::clone(&engine.backend), engine.clock.clone())
     }
 
     /// What was found in the linked crates at start.

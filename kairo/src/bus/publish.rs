@@ -16,7 +16,7 @@ use super::{
     published::{Published, PublishedEvent},
 };
 use crate::{
-    clock::{Timestamp, after},
+    clock::{Clock, Timestamp, after},
     delivery::Scheduled,
     engine::dispatch::scope::{Scope, root},
     error::{Error, Result},
@@ -63,7 +63,8 @@ impl Bus<'_> {
 pub struct Publish<'a, E> {
     bus: Result<Bus<'a>>,
     event: E,
-    options: Options,
+    /// What it was told; most publishers say nothing.
+    options: Option<Box<Options>>,
 }
 
 /// How an event is published.
@@ -86,42 +87,46 @@ enum When {
 
 impl<'a, E: Publishable> Publish<'a, E> {
     pub(super) fn new(bus: Result<Bus<'a>>, event: E) -> Self {
-        Self { bus, event, options: Options::default() }
+        Self { bus, event, options: None }
+    }
+
+    fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
     }
 
     /// Puts the event into this stream, which is also its delivery key.
     pub fn stream(mut self, stream: impl Into<Arc<str>>) -> Self {
-        self.options.stream = Some(StreamName::new(stream));
+        self.options().stream = Some(StreamName::new(stream));
         self
     }
 
     /// Publishes only if the stream is at this version.
-    pub const fn expect(mut self, version: Version) -> Self {
-        self.options.expected = version;
+    pub fn expect(mut self, version: Version) -> Self {
+        self.options().expected = version;
         self
     }
 
     /// Says what the event belongs to, instead of its cause or itself.
-    pub const fn correlation(mut self, id: Uuid) -> Self {
-        self.options.correlation = Some(id);
+    pub fn correlation(mut self, id: Uuid) -> Self {
+        self.options().correlation = Some(id);
         self
     }
 
     /// Adds a note to the event.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.metadata.insert(key.into(), value.into());
+        self.options().metadata.insert(key.into(), value.into());
         self
     }
 
     /// Lets the event enter the log after this pause, which survives a restart.
-    pub const fn delay(mut self, pause: Duration) -> Self {
-        self.options.when = When::After(pause);
+    pub fn delay(mut self, pause: Duration) -> Self {
+        self.options().when = When::After(pause);
         self
     }
 
     /// Lets the event enter the log at this time; one that has passed means now.
-    pub const fn at(mut self, time: Timestamp) -> Self {
-        self.options.when = When::At(time);
+    pub fn at(mut self, time: Timestamp) -> Self {
+        self.options().when = When::At(time);
         self
     }
 
@@ -130,17 +135,22 @@ impl<'a, E: Publishable> Publish<'a, E> {
         let (draft, scope) = (self.event.draft()?, bus.scope());
         // The payload is encoded, so the value itself is not held across the commit.
         drop(self.event);
-        publish(bus.get(), scope.as_deref(), draft, self.options).await
+        publish(bus.get(), scope.as_deref(), draft, self.options.unwrap_or_default()).await
     }
 }
 
 /// Hands an event that lives in memory to its handlers. It is a future of its own and takes only
 /// what it needs, because it should be small.
-async fn run_in_memory<E: Publishable>(bus: Result<Bus<'_>>, event: E) -> Result<Published> {
-    let bus = bus?;
-    match event.in_memory() {
-        Some(event) => ephemeral::publish(bus.get(), event).await,
-        None => Err(Error::Misuse("a durable event cannot be handled in memory alone")),
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn run_in_memory<E: Publishable>(
+    bus: Bus<'_>,
+    event: E,
+) -> impl Future<Output = Result<Published>> + Send {
+    async move {
+        match event.in_memory() {
+            Some(event) => ephemeral::publish(bus.get(), event).await,
+            None => Err(Error::Misuse("a durable event cannot be handled in memory alone")),
+        }
     }
 }
 
@@ -153,8 +163,9 @@ impl<'a, E: Publishable + 'a> IntoFuture for Publish<'a, E> {
             return Box::pin(self.run());
         }
         let Self { bus, event, options } = self;
-        match options.check_ephemeral() {
-            Ok(()) => Box::pin(run_in_memory(bus, event)),
+        let checked = options.map_or(Ok(()), |options| options.check_ephemeral());
+        match bus.and_then(|bus| checked.map(|()| bus)) {
+            Ok(bus) => Box::pin(run_in_memory(bus, event)),
             Err(error) => Box::pin(future::ready(Err(error))),
         }
     }
@@ -193,10 +204,10 @@ impl Options {
 }
 
 /// Makes an event of a draft, with the handler that is running as its cause if there is one.
-pub(super) fn event_of(shared: &Shared, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
+pub(super) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
     match scope {
-        Some(scope) => scope.cause(draft, shared.engine.clock.now()),
-        None => root(draft, &shared.engine.clock),
+        Some(scope) => scope.cause(draft, clock.now()),
+        None => root(draft, clock),
     }
 }
 
@@ -204,7 +215,7 @@ async fn publish(
     shared: &Arc<Shared>,
     scope: Option<&Scope>,
     draft: Draft,
-    options: Options,
+    options: Box<Options>,
 ) -> Result<Published> {
     let due = options.due(shared.engine.clock.now());
     if due.is_some() && options.expected != Version::Any {
@@ -212,7 +223,7 @@ async fn publish(
     }
     check_metadata(&options.metadata)?;
     let stream = options.stream.transpose()?;
-    let mut event = event_of(shared, scope, draft)?;
+    let mut event = event_of(&shared.engine.clock, scope, draft)?;
     event.stream = stream.unwrap_or(event.stream);
     event.correlation = options.correlation.unwrap_or(event.correlation);
     event.metadata.extend(options.metadata);
@@ -247,7 +258,7 @@ async fn delay(
     }
     committed?;
     shared.engine.planned.notify_one();
-    Ok(Published::delayed(Arc::clone(shared), id))
+    Ok(Published::delayed(id))
 }
 
 /// Appends in one commit, and remembers which subscriptions there were.
@@ -302,13 +313,14 @@ impl<'a> PublishAll<'a> {
         let shared = bus.get();
         let scope = bus.scope();
         let drafts = self.drafts.into_iter().collect::<Result<Vec<_>>>()?;
-        let events = drafts.into_iter().map(|draft| event_of(shared, scope.as_deref(), draft));
+        let events =
+            drafts.into_iter().map(|draft| event_of(&shared.engine.clock, scope.as_deref(), draft));
         let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
         append_all(shared, scope.as_deref(), appends).await
     }
 }
 
-fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
+pub(super) fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
     if event.in_memory().is_some() {
         return Err(Error::Misuse("an ephemeral event cannot be part of a commit"));
     }

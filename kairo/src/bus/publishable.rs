@@ -1,6 +1,6 @@
 //! What can be handed to `publish`: an event of its own type, or one whose type is not known here.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 
 use crate::{
     error::{Error, Result},
@@ -34,16 +34,10 @@ pub trait Publishable: Send + Sync {
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "it is never shown")]
 pub struct InMemory<'a> {
-    pub(crate) name: &'static str,
-    pub(crate) value: &'a (dyn Any + Send + Sync),
-    pub(crate) encode: fn(&dyn Any) -> Result<Draft>,
-}
-
-impl<'a> InMemory<'a> {
+    pub(super) type_id: TypeId,
+    pub(super) name: &'static str,
     /// The value, as a delivery carries it.
-    pub(super) fn payload(self) -> Payload<'a> {
-        Payload::Shared { value: self.value, encode: self.encode }
-    }
+    pub(super) payload: Payload<'a>,
 }
 
 #[diagnostic::do_not_recommend]
@@ -54,7 +48,8 @@ impl<E: Event> Publishable for E {
     }
 
     fn in_memory(&self) -> Option<InMemory<'_>> {
-        E::EPHEMERAL.then_some(InMemory { name: E::NAME, value: self, encode: encode::<E> })
+        let payload = Payload::Shared { value: self, encode: encode::<E> };
+        E::EPHEMERAL.then_some(InMemory { name: E::NAME, type_id: TypeId::of::<E>(), payload })
     }
 }
 

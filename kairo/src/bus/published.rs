@@ -17,15 +17,14 @@ use crate::{
 /// Most publishers are done here and drop it, which cancels nothing.
 #[derive(Clone)]
 pub struct Published {
-    shared: Arc<Shared>,
     state: State,
 }
 
 #[derive(Clone)]
 enum State {
-    InLog { subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
+    InLog { shared: Arc<Shared>, subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
     Delayed(Uuid),
-    Replayed(Replayed),
+    Replayed(Arc<Shared>, Replayed),
     Ephemeral(Ran),
 }
 
@@ -53,19 +52,19 @@ impl Published {
         subscriptions: Arc<[Arc<Running>]>,
         events: Vec<PublishedEvent>,
     ) -> Self {
-        Self { shared, state: State::InLog { subscriptions, events } }
+        Self { state: State::InLog { shared, subscriptions, events } }
     }
 
-    pub(super) const fn delayed(shared: Arc<Shared>, id: Uuid) -> Self {
-        Self { shared, state: State::Delayed(id) }
+    pub(super) const fn delayed(id: Uuid) -> Self {
+        Self { state: State::Delayed(id) }
     }
 
     pub(super) const fn replayed(shared: Arc<Shared>, replayed: Replayed) -> Self {
-        Self { shared, state: State::Replayed(replayed) }
+        Self { state: State::Replayed(shared, replayed) }
     }
 
-    pub(super) const fn ephemeral(shared: Arc<Shared>, ran: Ran) -> Self {
-        Self { shared, state: State::Ephemeral(ran) }
+    pub(super) const fn ephemeral(ran: Ran) -> Self {
+        Self { state: State::Ephemeral(ran) }
     }
 
     /// The id of the event, or of the first of several; of the letter that is reprocessed; nil for
@@ -76,7 +75,7 @@ impl Published {
             State::InLog { events, .. } => {
                 events.first().map_or(Uuid::nil(), |event| event.placed.id)
             }
-            State::Delayed(id) | State::Replayed(Replayed { letter: id, .. }) => *id,
+            State::Delayed(id) | State::Replayed(_, Replayed { letter: id, .. }) => *id,
             State::Ephemeral(_) => Uuid::nil(),
         }
     }
@@ -86,7 +85,7 @@ impl Published {
     pub fn ids(&self) -> Vec<Uuid> {
         match &self.state {
             State::InLog { events, .. } => events.iter().map(|event| event.placed.id).collect(),
-            State::Delayed(id) | State::Replayed(Replayed { letter: id, .. }) => vec![*id],
+            State::Delayed(id) | State::Replayed(_, Replayed { letter: id, .. }) => vec![*id],
             State::Ephemeral(_) => Vec::new(),
         }
     }
@@ -106,7 +105,7 @@ impl Published {
     fn last(&self) -> Option<&PublishedEvent> {
         match &self.state {
             State::InLog { events, .. } => events.last(),
-            State::Delayed(_) | State::Replayed(_) | State::Ephemeral(_) => None,
+            State::Delayed(_) | State::Replayed(..) | State::Ephemeral(_) => None,
         }
     }
 
@@ -132,20 +131,20 @@ impl Published {
 
     async fn outcomes(&self, settled: bool) -> Result<Handled> {
         refuse_in_handler()?;
-        let shared = &self.shared;
         let mut asked = Vec::new();
         match &self.state {
             State::Ephemeral(ran) => return Ok(ran.handled()),
             State::Delayed(_) => {
                 return Err(Error::Misuse("a delayed event is not handled before it is due"));
             }
-            State::Replayed(Replayed { letter, key, subscription, running }) => {
+            State::Replayed(shared, replayed) => {
+                let Replayed { letter, key, subscription, running } = replayed;
                 let (name, running) = (Arc::clone(subscription), running.clone());
                 let subject = Subject::Letter(*letter);
                 let question = Question { name, running, subject, key: key.clone(), settled };
                 asked.push(question.ask(shared).await);
             }
-            State::InLog { subscriptions, events } => {
+            State::InLog { shared, subscriptions, events } => {
                 for event in events {
                     let (name, subject) =
                         (event.name.as_str(), Subject::Event(event.placed.position));
@@ -172,7 +171,6 @@ impl fmt::Debug for Published {
             .field("ids", &self.ids())
             .field("position", &self.position())
             .field("version", &self.version())
-            .field("store", &self.shared.engine.backend.url())
             .finish_non_exhaustive()
     }
 }

@@ -112,17 +112,20 @@ impl Asked<'_> {
 
     /// Waits for the answer. One subscription that has stopped says so; when the bus itself stops,
     /// nobody is waited for.
-    pub(super) async fn outcome(self) -> Result<Outcome> {
-        let Self { shared, question, mut answer } = self;
+    pub(super) async fn outcome(mut self) -> Result<Outcome> {
+        match answered(self.answer.take()).await {
+            Some(outcome) => Ok(outcome),
+            None => self.outcome_elsewhere().await,
+        }
+    }
+
+    /// Looks at the store, and asks here again from time to time.
+    async fn outcome_elsewhere(self) -> Result<Outcome> {
+        let Self { shared, question, .. } = self;
         let (mut others, mut stop) =
             (shared.engine.backend.watch_others(), shared.engine.stopping());
         let mut pause = PAUSE_FIRST;
         loop {
-            if let Some(answer) = answer.take()
-                && let Ok(outcome) = answer.await
-            {
-                return Ok(outcome);
-            }
             if *stop.borrow() {
                 return Err(Error::Closed);
             }
@@ -140,7 +143,14 @@ impl Asked<'_> {
                 Ok(()) = others.changed(), if PAUSE_FIRST < pause => {}
             }
             pause = (2 * pause).min(PAUSE_MAX);
-            answer = question.put().await;
+            if let Some(outcome) = answered(question.put().await).await {
+                return Ok(outcome);
+            }
         }
     }
+}
+
+/// The answer of the subscription here; `None` when it cannot tell.
+async fn answered(answer: Option<oneshot::Receiver<Outcome>>) -> Option<Outcome> {
+    answer?.await.ok()
 }

@@ -95,6 +95,6 @@ impl Shared {
         };
         let near = nearest(name, rows.iter().map(|row| row.subscription.as_str()));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        Error::invalid("subscription name", name, format!("the store has none of it{hint}"))
+        Error::NotFound { what: "subscription", value: format!("{name}{hint}") }
     }
 }

@@ -1,6 +1,6 @@
 //! Subscribing a closure while the bus runs.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{any::TypeId, borrow::Cow, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Shared, subscription::Subscription};
 use crate::{
@@ -121,7 +121,7 @@ impl<'a, E> Subscribe<'a, E> {
     async fn begin(
         self,
         handle: Arc<dyn Handle>,
-        ephemeral: Option<&'static str>,
+        ephemeral: Option<(&'static str, TypeId)>,
     ) -> Result<Subscription> {
         let _alone = self.shared.subscribing.lock().await;
         self.check_name()?;
@@ -163,7 +163,7 @@ impl<'a, E: Event> Subscribe<'a, E> {
         Fut: Future<Output: ClosureOutput> + Send + 'static,
     {
         let handle = Closure { take: |delivery| delivery.envelope::<E>(), handler };
-        self.begin(Arc::new(handle), E::EPHEMERAL.then_some(E::NAME)).await
+        self.begin(Arc::new(handle), E::EPHEMERAL.then_some((E::NAME, TypeId::of::<E>()))).await
     }
 }
 
@@ -212,7 +212,7 @@ impl<E> fmt::Debug for Subscribe<'_, E> {
 
 /// A closure, and what it is given.
 struct Closure<T, F> {
-    take: for<'a> fn(&Delivery<'a>) -> Result<T, RunError>,
+    take: fn(Delivery<'_>) -> Result<T, RunError>,
     handler: F,
 }
 
@@ -222,7 +222,7 @@ where
     F: Fn(T) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: ClosureOutput> + Send + 'static,
 {
-    fn run<'a>(&'a self, delivery: &'a Delivery<'a>) -> HandlerFuture<'a> {
+    fn run<'a>(&'a self, delivery: Delivery<'a>) -> HandlerFuture<'a> {
         run(async move {
             let event = (self.take)(delivery)?;
             (self.handler)(event).await.into_outcome()

@@ -1,6 +1,7 @@
 //! A subscription that runs: pause, resume, unsubscribe.
 
 use std::{
+    any::TypeId,
     fmt,
     sync::{Arc, PoisonError, Weak},
 };
@@ -27,7 +28,11 @@ impl Subscription {
     }
 
     /// A subscription to one kind of ephemeral event.
-    pub(super) fn in_memory(shared: &Arc<Shared>, spec: Spec, event: &'static str) -> Self {
+    pub(super) fn in_memory(
+        shared: &Arc<Shared>,
+        spec: Spec,
+        event: (&'static str, TypeId),
+    ) -> Self {
         let name = Arc::clone(&spec.name);
         let mut ephemerals = shared.ephemerals.write().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut ephemerals).add(spec, &[event], &shared.engine.states);

@@ -93,7 +93,7 @@ impl Subscriptions {
     /// One subscription.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that the store does not have; [`Error::Store`] when the store
+    /// [`Error::NotFound`] for a name that the store does not have; [`Error::Store`] when the store
     /// fails.
     pub async fn get(&self, name: &str) -> Result<SubscriptionInfo> {
         let rows = self.shared.engine.backend.subscriptions().await?;
@@ -108,7 +108,7 @@ impl Subscriptions {
     /// second or so.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that the store does not have; [`Error::Misuse`] for a
+    /// [`Error::NotFound`] for a name that the store does not have; [`Error::Misuse`] for a
     /// subscription of ephemeral events; [`Error::Store`] when the store fails.
     pub async fn pause(&self, name: &str) -> Result {
         self.shared.pause(name).await
@@ -131,8 +131,8 @@ impl Subscriptions {
     /// its [idempotency key](crate::Context::idempotency_key) too.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a position beyond the log's end, or a name that the store does not
-    /// have; [`Error::Misuse`] inside a handler, and for ephemeral events; [`Error::Store`] when
+    /// [`Error::Invalid`] for a position beyond the log's end; [`Error::NotFound`] for a name that
+    /// the store does not have; [`Error::Misuse`] inside a handler, and for ephemeral events; [`Error::Store`] when
     /// the store fails.
     pub async fn rewind(&self, name: &str, to: Position) -> Result {
         self.shared.rewind(name, to).await
@@ -164,7 +164,7 @@ impl Subscriptions {
     /// Deletes the place of a subscription that nobody runs; its dead letters stay.
     ///
     /// # Errors
-    /// [`Error::WrongState`] when a process runs it; [`Error::Invalid`] for a name that the store
+    /// [`Error::WrongState`] when a process runs it; [`Error::NotFound`] for a name that the store
     /// does not have; [`Error::Store`] when the store fails.
     pub async fn remove(&self, name: &str) -> Result {
         refuse_in_handler()?;

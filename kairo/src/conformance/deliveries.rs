@@ -95,7 +95,7 @@ pub async fn an_unreleased_claim_is_unclean(case: Case) -> Result {
     assert!(!first.unclean);
     let second = case.claim("mail").await?;
     assert!(second.unclean);
-    case.store.release(case.subscription("mail"), second.epoch).await?;
+    case.store.release(vec![(case.subscription("mail"), second.epoch)]).await?;
     assert!(!case.claim("mail").await?.unclean);
     Ok(())
 }
@@ -104,8 +104,8 @@ pub async fn an_unreleased_claim_is_unclean(case: Case) -> Result {
 pub async fn a_late_release_is_no_error(case: Case) -> Result {
     let old = case.claim("mail").await?;
     let new = case.claim("mail").await?;
-    case.store.release(case.subscription("mail"), old.epoch).await?;
-    case.store.release(case.subscription("nobody"), 1).await?;
+    let late = vec![(case.subscription("mail"), old.epoch), (case.subscription("nobody"), 1)];
+    case.store.release(late).await?;
     case.advance(case.progress("mail", new.epoch, Position::at_sequence(1))).await?;
     assert!(case.claim("mail").await?.unclean);
     Ok(())

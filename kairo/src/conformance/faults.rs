@@ -67,7 +67,7 @@ impl Story {
         self.repeat(|| self.bury(claimed.epoch)).await?;
         self.repeat(|| self.replay()).await?;
         self.repeat(|| self.finish()).await?;
-        self.repeat(|| case.store.release(case.subscription("mail"), claimed.epoch)).await
+        self.repeat(|| case.store.release(vec![(case.subscription("mail"), claimed.epoch)])).await
     }
 
     /// Makes a call until it succeeds; the store fails once at most.

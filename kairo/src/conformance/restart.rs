@@ -29,7 +29,7 @@ pub async fn a_closed_store_says_so(harness: Arc<dyn Harness>) -> Result {
         store.read_at(&[Position::START]).await.map(drop),
         store.read_stream(&case.stream("one"), StreamRange::ALL, 1).await.map(drop),
         store.claim(case.new_id(), vec![claim]).await.map(drop),
-        store.release("mail".to_owned(), 1).await,
+        store.release(vec![("mail".to_owned(), 1)]).await,
         store.subscriptions().await.map(drop),
         store.remove_subscription("mail".to_owned()).await.map(drop),
         store.letters(LetterFilter::default()).await.map(drop),
@@ -108,7 +108,7 @@ pub async fn a_claim_is_unclean_after_a_restart_without_release(
     let store = harness.open().await?;
     let case = Case::new(&store, 0);
     let (left, right) = (case.claim("left").await?, case.claim("right").await?);
-    store.release(case.subscription("right"), right.epoch).await?;
+    store.release(vec![(case.subscription("right"), right.epoch)]).await?;
     store.close().await?;
     drop(store);
     let store = harness.open().await?;

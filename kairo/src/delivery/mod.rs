@@ -66,9 +66,9 @@ pub trait Deliveries: Store {
     fn claim(&self, owner: Uuid, claims: Vec<Claim>)
     -> BoxFuture<'_, Result<Vec<Option<Claimed>>>>;
 
-    /// Gives a claim back, so that it is free, and the next one is known to follow a clean stop. A
-    /// claim that has been lost in the meantime is no error.
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result>;
+    /// Gives claims back, each a name with its epoch, so that they are free, and the next ones are
+    /// known to follow a clean stop. A claim that has been lost in the meantime is no error.
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result>;
 
     /// All subscriptions that the store knows, by name.
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>>;

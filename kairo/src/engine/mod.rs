@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use self::{
+    dispatch::Releases,
     ownership::{Lease, Roster},
     tail::Tail,
     trouble::Trouble,
@@ -34,6 +35,8 @@ pub(crate) struct Engine {
     pub(crate) look: Notify,
     /// Rings when an event was delayed.
     pub(crate) planned: Notify,
+    /// Claims on their way back to the store.
+    pub(crate) released: Releases,
     /// After an unclean stop, what may have caused it runs alone: one event in the whole process.
     pub(crate) alone: Semaphore,
     /// Whether the bus has started, so that what handlers publish has somewhere to go.

@@ -266,6 +266,14 @@ impl AnyEvent {
         }
     }
 
+    /// The event in its place, if it comes from a log.
+    pub(crate) fn recorded(&self) -> Option<Arc<Recorded>> {
+        match &self.source {
+            Source::Recorded(recorded) => Some(Arc::clone(recorded)),
+            Source::Fresh(_) => None,
+        }
+    }
+
     fn place(&self) -> (Position, u64) {
         match &self.source {
             Source::Recorded(recorded) => (recorded.position, recorded.version),

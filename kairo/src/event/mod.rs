@@ -6,7 +6,7 @@ pub mod name;
 pub mod pattern;
 pub mod record;
 
-use std::{collections::HashMap, fmt::Debug, sync::LazyLock};
+use std::{any::TypeId, collections::HashMap, fmt::Debug, sync::LazyLock};
 
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -193,7 +193,9 @@ pub struct EventEntry {
     pub schema: u32,
     /// Whether the event lives in memory only.
     pub ephemeral: bool,
-    /// The name of the Rust type.
+    /// The Rust type.
+    pub type_id: TypeId,
+    /// Its name.
     pub type_name: &'static str,
     /// Where it is declared.
     pub location: Location,
@@ -212,6 +214,7 @@ pub const fn event_entry<E: Event>(module: &'static str, type_name: &'static str
         name: E::NAME,
         schema: E::SCHEMA,
         ephemeral: E::EPHEMERAL,
+        type_id: TypeId::of::<E>(),
         type_name,
         location: Location::here(module),
         check: check::<E>,

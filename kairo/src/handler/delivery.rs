@@ -46,17 +46,20 @@ impl From<DecodeError> for RunError {
 }
 
 /// Puts a run where its caller wants it.
+#[inline]
 pub fn run<'a>(future: impl Future<Output = Outcome> + Send + 'a) -> HandlerFuture<'a> {
     StackFuture::from_or_box(future)
 }
 
 /// One event on its way into one handler.
+#[derive(Clone, Copy)]
 pub struct Delivery<'a> {
-    pub(crate) payload: Payload<'a>,
+    pub(crate) payload: &'a Payload<'a>,
     pub(crate) context: &'a Context,
 }
 
 /// Where the payload comes from.
+#[derive(Clone, Copy)]
 pub(crate) enum Payload<'a> {
     /// Bytes of the log.
     Logged,
@@ -67,7 +70,8 @@ pub(crate) enum Payload<'a> {
 impl<'a> Delivery<'a> {
     /// What the run knows.
     #[must_use]
-    pub const fn context(&self) -> &'a Context {
+    #[inline]
+    pub const fn context(self) -> &'a Context {
         self.context
     }
 
@@ -75,8 +79,8 @@ impl<'a> Delivery<'a> {
     ///
     /// # Errors
     /// A permanent failure, when an ephemeral payload cannot be encoded.
-    pub fn any(&self) -> Result<AnyEvent, RunError> {
-        match (&self.context.event, &self.payload) {
+    pub fn any(self) -> Result<AnyEvent, RunError> {
+        match (&self.context.event, self.payload) {
             (Some(event), _) => Ok(event.clone()),
             (None, Payload::Shared { value, encode }) => encode(*value)
                 .map(|draft| AnyEvent::fresh(draft, &crate::clock::Clock::system()))
@@ -89,20 +93,28 @@ impl<'a> Delivery<'a> {
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
-    pub fn borrow<T: Event>(&self) -> Result<EventRef<'a, T>, RunError> {
-        if let Payload::Shared { value, .. } = &self.payload
+    #[inline]
+    pub fn borrow<T: Event>(self) -> Result<EventRef<'a, T>, RunError> {
+        if let Payload::Shared { value, .. } = self.payload
             && let Some(value) = value.downcast_ref::<T>()
         {
             return Ok(EventRef::Borrowed(value));
         }
-        Ok(EventRef::Decoded(self.any()?.shared::<T>()?))
+        self.decoded().map(EventRef::Decoded)
+    }
+
+    /// The payload from its bytes. It is no part of `borrow`, which should be small.
+    #[inline(never)]
+    fn decoded<T: Event>(self) -> Result<Arc<T>, RunError> {
+        Ok(self.any()?.shared::<T>()?)
     }
 
     /// The payload, for a handler that takes `T`.
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
-    pub fn own<T: Event>(&self) -> Result<T, RunError> {
+    #[inline]
+    pub fn own<T: Event>(self) -> Result<T, RunError> {
         match self.borrow::<T>()? {
             EventRef::Borrowed(value) => Ok(value.clone()),
             EventRef::Decoded(payload) => Ok(Arc::unwrap_or_clone(payload)),
@@ -113,7 +125,7 @@ impl<'a> Delivery<'a> {
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
-    pub fn envelope<T: Event>(&self) -> Result<Envelope<T>, RunError> {
+    pub fn envelope<T: Event>(self) -> Result<Envelope<T>, RunError> {
         let source = self.any()?;
         let payload = source.shared::<T>()?;
         Ok(Envelope { source, payload })
@@ -123,7 +135,7 @@ impl<'a> Delivery<'a> {
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the enum has no such member, or the payload does not fit.
-    pub fn set<S: EventSet>(&self) -> Result<S, RunError> {
+    pub fn set<S: EventSet>(self) -> Result<S, RunError> {
         Ok(S::decode_set(&self.any()?)?)
     }
 }

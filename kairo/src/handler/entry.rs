@@ -143,6 +143,9 @@ impl Intake {
     }
 }
 
+/// Makes a run of a handler.
+pub type Call = for<'a> fn(Delivery<'a>) -> HandlerFuture<'a>;
+
 /// A handler of a linked crate.
 pub struct HandlerEntry {
     /// The durable identity: `name = ".."`, or the function's path.
@@ -172,7 +175,7 @@ pub struct HandlerEntry {
     /// Whether it wants an event at all; `None` where no filter was given.
     pub filter: Option<fn(&AnyEvent) -> bool>,
     /// Runs it.
-    pub call: for<'a> fn(&'a Delivery<'a>) -> HandlerFuture<'a>,
+    pub call: Call,
 }
 
 inventory::collect!(HandlerEntry);
@@ -187,7 +190,7 @@ impl HandlerEntry {
         path: &'static str,
         function: &'static str,
         intake: Intake,
-        call: for<'a> fn(&'a Delivery<'a>) -> HandlerFuture<'a>,
+        call: Call,
     ) -> Self {
         Self {
             name: path,

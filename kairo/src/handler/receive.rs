@@ -30,19 +30,19 @@ pub trait Receive: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
-    fn own(delivery: &Delivery<'_>) -> Result<Self, RunError>;
+    fn own(delivery: Delivery<'_>) -> Result<Self, RunError>;
 
     /// The payload, for a handler that takes `&T`.
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
-    fn borrow<'a>(delivery: &Delivery<'a>) -> Result<EventRef<'a, Self>, RunError>;
+    fn borrow<'a>(delivery: Delivery<'a>) -> Result<EventRef<'a, Self>, RunError>;
 
     /// The payload in its envelope, for a handler that takes `Envelope<T>`.
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
-    fn envelope(delivery: &Delivery<'_>) -> Result<Envelope<Self>, RunError>;
+    fn envelope(delivery: Delivery<'_>) -> Result<Envelope<Self>, RunError>;
 
     /// The payload of an event that is not being delivered yet, for a filter.
     ///
@@ -60,15 +60,17 @@ impl<E: Event> Receive for E {
         ephemeral: E::EPHEMERAL,
     };
 
-    fn own(delivery: &Delivery<'_>) -> Result<Self, RunError> {
+    #[inline]
+    fn own(delivery: Delivery<'_>) -> Result<Self, RunError> {
         delivery.own()
     }
 
-    fn borrow<'a>(delivery: &Delivery<'a>) -> Result<EventRef<'a, Self>, RunError> {
+    #[inline]
+    fn borrow<'a>(delivery: Delivery<'a>) -> Result<EventRef<'a, Self>, RunError> {
         delivery.borrow()
     }
 
-    fn envelope(delivery: &Delivery<'_>) -> Result<Envelope<Self>, RunError> {
+    fn envelope(delivery: Delivery<'_>) -> Result<Envelope<Self>, RunError> {
         delivery.envelope()
     }
 
@@ -87,7 +89,7 @@ type Decode<S> = fn(&AnyEvent) -> Result<S, DecodeError>;
 ///
 /// # Errors
 /// [`RunError::Undecodable`] when the set has no such member, or the payload does not fit.
-pub fn set_own<S>(delivery: &Delivery<'_>, decode: Decode<S>) -> Result<S, RunError> {
+pub fn set_own<S>(delivery: Delivery<'_>, decode: Decode<S>) -> Result<S, RunError> {
     Ok(decode(&delivery.any()?)?)
 }
 
@@ -96,7 +98,7 @@ pub fn set_own<S>(delivery: &Delivery<'_>, decode: Decode<S>) -> Result<S, RunEr
 /// # Errors
 /// As [`set_own`].
 pub fn set_borrow<'a, S>(
-    delivery: &Delivery<'a>,
+    delivery: Delivery<'a>,
     decode: Decode<S>,
 ) -> Result<EventRef<'a, S>, RunError> {
     Ok(EventRef::Decoded(Arc::new(set_own(delivery, decode)?)))
@@ -106,10 +108,7 @@ pub fn set_borrow<'a, S>(
 ///
 /// # Errors
 /// As [`set_own`].
-pub fn set_envelope<S>(
-    delivery: &Delivery<'_>,
-    decode: Decode<S>,
-) -> Result<Envelope<S>, RunError> {
+pub fn set_envelope<S>(delivery: Delivery<'_>, decode: Decode<S>) -> Result<Envelope<S>, RunError> {
     let source = delivery.any()?;
     let payload = Arc::new(decode(&source)?);
     Ok(Envelope { source, payload })
@@ -160,7 +159,7 @@ impl<T: Receive, F: Fn(&T) -> bool> Filter<T, ByPayload> for F {
 /// # Errors
 /// A permanent failure when it was not registered, which `start()` has checked.
 pub async fn service<S: Send + Sync + 'static>(
-    delivery: &Delivery<'_>,
+    delivery: Delivery<'_>,
 ) -> Result<State<S>, RunError> {
     Ok(State::from_context(delivery.context()).await?)
 }
@@ -175,6 +174,7 @@ pub fn gather(needs: &[fn() -> Vec<Need>]) -> Vec<Need> {
 ///
 /// # Errors
 /// None: it has the form of every outcome.
+#[inline]
 pub const fn done((): ()) -> Outcome {
     Ok(Vec::new())
 }

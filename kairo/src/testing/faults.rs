@@ -345,8 +345,8 @@ impl Deliveries for FaultyStore {
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
-        Box::pin(self.call(Call::Release, move || self.inner.release(subscription, epoch)))
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
+        Box::pin(self.call(Call::Release, move || self.inner.release(claims)))
     }
 
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>> {

@@ -254,7 +254,7 @@ async fn take(store: &dyn Backend, step: Step) -> String {
             format!("{:#?}", store.claim(Uuid::nil(), vec![claim]).await)
         }
         Step::Release { subscription, epoch } => {
-            format!("{:?}", store.release(subscription, epoch).await)
+            format!("{:?}", store.release(vec![(subscription, epoch)]).await)
         }
         Step::Remove(subscription) => {
             format!("{:?}", store.remove_subscription(subscription).await)

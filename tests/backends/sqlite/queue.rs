@@ -101,7 +101,7 @@ async fn callers_that_go_away_leave_the_queue_to_the_others() {
     last.expect("the queue is served").unwrap();
     // A turn that nobody waits for is passed on.
     drop(store.subscriptions());
-    let mut release = store.release("nobody".to_owned(), 1);
+    let mut release = store.release(vec![("nobody".to_owned(), 1)]);
     let _ = release.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     drop(release);
     store.commit(append("last", Version::At(1))).await.unwrap();

@@ -159,7 +159,7 @@ async fn mistakes_of_an_operator_are_named() {
     let subscriptions = one.kairo.subscriptions();
     let unknown = subscriptions.pause("sharde").await.unwrap_err().to_string();
     assert!(
-        unknown.contains("`sharde`") && unknown.contains("did you mean `shared`?"),
+        unknown.contains("`sharde;") && unknown.contains("did you mean `shared`?"),
         "{unknown}"
     );
     let beyond = subscriptions.rewind(SHARED, Position::at_sequence(9)).await.unwrap_err();

@@ -87,13 +87,15 @@ impl Deliveries for MemoryStore {
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
         Box::pin(async move {
             self.with(|state| {
-                let held = state.subscriptions.get_mut(&subscription);
-                let shares = held.map(|held| held.shares.iter_mut()).into_iter().flatten();
-                for share in shares.filter(|share| share.epoch == epoch) {
-                    (share.clean, share.owner) = (true, None);
+                for (subscription, epoch) in &claims {
+                    let held = state.subscriptions.get_mut(subscription);
+                    let shares = held.map(|held| held.shares.iter_mut()).into_iter().flatten();
+                    for share in shares.filter(|share| share.epoch == *epoch) {
+                        (share.clean, share.owner) = (true, None);
+                    }
                 }
                 Ok(())
             })
@@ -112,7 +114,11 @@ impl Deliveries for MemoryStore {
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            self.with(|state| Ok(state.subscriptions.remove(&subscription).is_some())).await
+            let removed =
+                self.with(|state| Ok(state.subscriptions.remove(&subscription).is_some()));
+            let removed = removed.await?;
+            self.tell_others();
+            Ok(removed)
         })
     }
 

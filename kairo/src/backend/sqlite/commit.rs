@@ -27,6 +27,16 @@ const WRITING: &str = "writing to";
 /// The most streams whose versions are kept in memory.
 const VERSIONS_MAX: usize = 4_096;
 
+/// When a transaction is synced to the disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Syncing {
+    /// As the URL says: it survives a loss of power once it is committed.
+    Now,
+    /// With the next transaction, since the write-ahead log is one sequence. It survives the end of
+    /// the process, and a loss of power can only take it if nothing durable came after it.
+    Later,
+}
+
 /// The connection that writes.
 pub(super) struct Writer {
     connection: Connection,
@@ -40,6 +50,8 @@ pub(super) struct Writer {
     /// Whether any stream has lost its newest event, so that its version may be higher.
     any_gone: bool,
     recent: Arc<Recent>,
+    /// What `synchronous` was, while it is relaxed.
+    strict: Option<i64>,
 }
 
 impl Writer {
@@ -53,6 +65,7 @@ impl Writer {
             versions: HashMap::new(),
             any_gone: false,
             recent: Arc::default(),
+            strict: None,
         };
         writer.look_around().map_err(|error| writer.failing.of("opening", error))?;
         Ok(writer)
@@ -92,10 +105,14 @@ impl Writer {
     pub(super) fn transact<T>(
         &mut self,
         action: &str,
+        syncing: Syncing,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let done = (|| {
-            self.begin()?;
+            match syncing {
+                Syncing::Now => self.begin()?,
+                Syncing::Later => self.begin_relaxed()?,
+            }
             self.versions.clear();
             let value = change(&self.connection)?;
             self.any_gone = streams::any_gone(&self.connection)?;
@@ -163,6 +180,25 @@ impl Writer {
     }
 
     fn begin(&mut self) -> rusqlite::Result<()> {
+        if let Some(strict) = self.strict {
+            self.connection.pragma_update(None, "synchronous", strict)?;
+            self.strict = None;
+        }
+        self.open()
+    }
+
+    /// Begins a transaction that the next one is the first to sync.
+    fn begin_relaxed(&mut self) -> rusqlite::Result<()> {
+        if self.strict.is_none() {
+            let strict =
+                self.connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+            self.strict = Some(strict);
+            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        self.open()
+    }
+
+    fn open(&mut self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.look_around()
     }

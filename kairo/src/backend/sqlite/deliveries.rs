@@ -7,7 +7,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    SqliteStore, letters,
+    SqliteStore,
+    commit::Syncing,
+    letters,
     places::{pack, unpack},
     rows::{Count, Json, Names, Place, Time, list, malformed, text},
     steering,
@@ -33,19 +35,21 @@ impl Deliveries for SqliteStore {
     ) -> BoxFuture<'_, Result<Vec<Option<Claimed>>>> {
         Box::pin(async move {
             check_claims(&claims)?;
-            let claimed = self
-                .write("claiming subscriptions of", move |connection| {
-                    claim_all(connection, &claims)
-                })
-                .await?;
+            // A claim that a loss of power takes is one under which nothing durable was done.
+            let claim = move |connection: &Connection| claim_all(connection, &claims);
+            let claimed = self.write("claiming subscriptions of", Syncing::Later, claim).await?;
             Ok(claimed.into_iter().map(Some).collect())
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
-        Box::pin(self.write("releasing a subscription of", move |connection| {
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
+        // Where a loss of power takes it, the next start is careful without need.
+        Box::pin(self.write("releasing subscriptions of", Syncing::Later, move |connection| {
             let update = "UPDATE kairo_subscription SET clean = 1 WHERE name = ?1 AND epoch = ?2";
-            connection.prepare_cached(update)?.execute(params![subscription, Count(epoch)])?;
+            let mut update = connection.prepare_cached(update)?;
+            for (subscription, epoch) in &claims {
+                update.execute(params![subscription, Count(*epoch)])?;
+            }
             Ok(())
         }))
     }
@@ -55,7 +59,7 @@ impl Deliveries for SqliteStore {
     }
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(self.write("removing a subscription of", move |connection| {
+        Box::pin(self.write("removing a subscription of", Syncing::Now, move |connection| {
             let parked = "DELETE FROM kairo_parked WHERE subscription = ?1";
             connection.execute(parked, [&subscription])?;
             let place = "DELETE FROM kairo_subscription WHERE name = ?1";
@@ -65,7 +69,7 @@ impl Deliveries for SqliteStore {
 
     fn steer(&self, subscription: String, steer: Steer) -> BoxFuture<'_, Result> {
         Box::pin(async move {
-            self.write("steering a subscription of", move |connection| {
+            self.write("steering a subscription of", Syncing::Now, move |connection| {
                 steering::steer(connection, &subscription, steer)
             })
             .await?

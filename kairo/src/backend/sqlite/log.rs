@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     SqliteStore,
+    commit::Syncing,
     readers::Reader,
     rows::{Count, Id, Names, Place, event_columns, read_event},
     selection::Condition,
@@ -164,7 +165,7 @@ impl SqliteStore {
 
     async fn delete(&self, found: Vec<u64>) -> Result<u64> {
         let shared = Arc::clone(&self.shared);
-        self.write("deleting events of", move |connection| {
+        self.write("deleting events of", Syncing::Now, move |connection| {
             // Nothing is added to it in this turn, so nobody reads there what is gone.
             shared.recent.clear();
             streams::prune(connection, &found)

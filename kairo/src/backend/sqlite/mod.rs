@@ -35,7 +35,7 @@ use tokio::sync::watch;
 
 use self::{
     blocking::Blocking,
-    commit::Writer,
+    commit::{Syncing, Writer},
     failure::Failing,
     lock::OwnerLock,
     readers::{Reader, Readers},
@@ -133,12 +133,13 @@ impl SqliteStore {
     async fn write<T: Send + 'static>(
         &self,
         action: &'static str,
+        syncing: Syncing,
         change: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut turn = self.shared.slot.turn().await?;
         let shared = Arc::clone(&self.shared);
         let job = move || {
-            let result = turn.transact(action, change);
+            let result = turn.transact(action, syncing, change);
             shared.wake_watchers(result.is_ok());
             result
         };

@@ -20,7 +20,7 @@ use crate::{
     error::{DecodeError, Error},
     event::{
         envelope::AnyEvent,
-        record::{Draft, EventData},
+        record::{Draft, EventData, Recorded},
     },
     handler::{
         Class, Context,
@@ -80,6 +80,22 @@ pub(super) async fn deliver(
     Ended { job, end, failed }
 }
 
+/// Gives an event to a handler once more, outside its subscription: one attempt, of which nothing is
+/// kept.
+///
+/// # Errors
+/// Why the attempt brought nothing.
+pub(crate) async fn deliver_again(
+    engine: &Engine,
+    spec: &Spec,
+    generation: u32,
+    event: Arc<Recorded>,
+) -> Result<Vec<EventData>, RunMiss> {
+    let job = Job::first(event);
+    let run = Run { engine, spec, generation, job, failed: 0, conflicts: 0 };
+    run.attempt(NonZeroU32::MIN).await
+}
+
 struct Run<'a> {
     engine: &'a Engine,
     spec: &'a Spec,
@@ -128,8 +144,8 @@ impl Run<'_> {
             states: Arc::clone(&self.engine.states),
         };
         let scope = Scope::new(context);
-        let delivery = Delivery { payload: Payload::Logged, context: scope.context() };
-        let run = pin!(Arc::clone(&scope).enter(self.spec.run(&delivery)));
+        let delivery = Delivery { payload: &Payload::Logged, context: scope.context() };
+        let run = pin!(Arc::clone(&scope).enter(self.spec.run(delivery)));
         let drafts = run_once(run, self.spec.timeout, self.engine).await?;
         self.publishable(&scope, drafts)
     }
@@ -309,18 +325,21 @@ pub(crate) async fn run_on<F: Future<Output = Outcome>>(
 }
 
 /// Polls an attempt; a panic is a miss like others.
-pub(crate) fn poll_once<F: Future<Output = Outcome>>(
+fn poll_once<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
     context: &mut task::Context<'_>,
 ) -> Poll<Result<Vec<Draft>, RunMiss>> {
-    // What an error says of itself is the handler's code as well.
-    match panic::catch_unwind(AssertUnwindSafe(|| run.poll(context).map_err(RunMiss::from))) {
-        Ok(polled) => polled,
-        Err(panic) => {
-            let error = format!("the handler panicked: {}", panic_text(&*panic));
-            Poll::Ready(Err(Miss::of_kind(Class::Retryable, Reason::Panic, error).into()))
-        }
-    }
+    caught(|| run.poll(context).map_err(RunMiss::from))
+        .unwrap_or_else(|miss| Poll::Ready(Err(miss)))
+}
+
+/// Runs code of a handler, of which also is what its errors say of themselves.
+#[inline]
+pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, RunMiss> {
+    panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        let error = format!("the handler panicked: {}", panic_text(&*panic));
+        Miss::of_kind(Class::Retryable, Reason::Panic, error).into()
+    })
 }
 
 /// What a panic said.

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     circuit::Circuit,
     claim::{Resumed, request, resume},
-    runner::{Command, Runner, Status},
+    command::{Command, Status},
+    runner::Runner,
     spec::Spec,
     waiters::Waiters,
 };
@@ -157,8 +158,8 @@ impl Keeper {
     }
 
     async fn release(&self, epoch: u64) {
-        let name = self.spec.name.to_string();
-        if let Err(error) = self.engine.backend.release(name, epoch).await {
+        let (backend, claim) = (&*self.engine.backend, (self.spec.name.to_string(), epoch));
+        if let Err(error) = self.engine.released.give_back(backend, claim).await {
             tracing::warn!(subscription = %self.spec.name, %error, "the claim is not given back");
         }
     }

@@ -3,6 +3,7 @@
 mod buffer;
 mod circuit;
 mod claim;
+mod command;
 mod deliver;
 mod intake;
 mod job;
@@ -12,6 +13,7 @@ mod ledger;
 mod parking;
 mod record;
 mod replays;
+mod releases;
 mod runner;
 pub(crate) mod scope;
 mod settle;
@@ -23,9 +25,10 @@ mod waiters;
 pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Running, claim},
-    deliver::{RunMiss, poll_once, run_on},
+    command::{Command, KnownLetter, Status},
+    deliver::{RunMiss, caught, deliver_again, run_on},
     keeper::{Hold, View},
-    runner::{Command, KnownLetter, Status},
+    releases::Releases,
     settle::outcome_of,
     waiters::{Subject, Waiter},
 };

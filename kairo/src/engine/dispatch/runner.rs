@@ -8,17 +8,17 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use metrics::Counter;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinHandle,
 };
-use uuid::Uuid;
 
 use super::{
     buffer::Buffer,
     circuit::Circuit,
+    command::{Command, KnownLetter, Status},
     deliver::Ended,
     job::Job,
-    keeper::{Held, Parting, View},
+    keeper::{Parting, View},
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::{DeadLetter, FailedAttempt, Partitions},
+    delivery::Partitions,
     engine::{Engine, ownership::Lease, stopped, trouble::Trouble},
     error::{Error, Result},
     event::{name::StreamName, record::Recorded},
@@ -48,64 +48,6 @@ const LOOK: Duration = Duration::from_mins(1);
 
 /// How long a low water that nobody's event moved waits before it is written down.
 const SCAN_DELAY: Duration = Duration::from_secs(5);
-
-/// What a subscription can be told or asked.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Somebody waits for an outcome.
-    Watch(Subject, Waiter),
-    /// Nothing new begins until resumed; the answer says that this holds.
-    Pause(Option<oneshot::Sender<()>>),
-    /// New events begin again.
-    Resume,
-    /// These letters are being reprocessed.
-    Replay(Vec<DeadLetter>),
-    /// A letter has gone, by the hand of an operator.
-    LetterGone(Uuid),
-    /// Which letters it knows.
-    Letters(oneshot::Sender<Vec<KnownLetter>>),
-    /// How it is.
-    Status(oneshot::Sender<Status>),
-    /// Claim again, so many partitions at most, so that others get their share, or we do.
-    Claim(u32),
-    /// The claim is not ours any more: stop at once, and record nothing.
-    Fenced,
-    /// Be still, without a claim, while somebody changes its place.
-    Hold(Held),
-    /// Stop as at a shutdown.
-    Stop,
-}
-
-/// A letter that is being reprocessed, or that holds its key.
-#[derive(Clone, Debug)]
-pub(crate) struct KnownLetter {
-    pub(crate) id: Uuid,
-    pub(crate) is_replaying: bool,
-}
-
-/// How a subscription is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Status {
-    /// Whether this process has any of it.
-    pub(crate) is_here: bool,
-    pub(crate) paused: bool,
-    pub(crate) open_until: Option<Timestamp>,
-    pub(crate) running: usize,
-    pub(crate) parked: usize,
-    pub(crate) newer: usize,
-    pub(crate) full: bool,
-    pub(crate) read_to: Position,
-    pub(crate) failing: Option<String>,
-    /// The newest failure of what is parked.
-    pub(crate) failure: Option<FailedAttempt>,
-}
-
-impl Status {
-    /// Other processes have all of it.
-    pub(super) fn elsewhere(paused: bool) -> Self {
-        Self { paused, ..Self::default() }
-    }
-}
 
 /// What a task brings back that was sent to the store.
 pub(super) enum Returned {
@@ -215,7 +157,7 @@ impl Runner {
         tail: &mut watch::Receiver<Position>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result {
-        let is_over = self.is_lease_over(self.engine.clock.now());
+        let is_over = self.lease.is_some() && self.is_lease_over(self.engine.clock.now());
         tokio::select! {
             biased;
             Some(command) = commands.recv() => self.obey(command),

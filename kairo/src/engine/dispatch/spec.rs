@@ -6,7 +6,7 @@ use crate::{
     event::{envelope::AnyEvent, name::EventName, pattern::Interest},
     handler::{
         delivery::{Delivery, HandlerFuture, run},
-        entry::{HandlerEntry, OnDead, Options, StartAt},
+        entry::{Call, HandlerEntry, OnDead, Options, StartAt},
     },
     retry::RetryPolicy,
     store::Selection,
@@ -21,12 +21,21 @@ const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero
 /// Whatever can run for an event: a registered function, or a closure.
 pub(crate) trait Handle: Send + Sync + 'static {
     /// Starts one run.
-    fn run<'a>(&'a self, delivery: &'a Delivery<'a>) -> HandlerFuture<'a>;
+    fn run<'a>(&'a self, delivery: Delivery<'a>) -> HandlerFuture<'a>;
+
+    /// What makes a run without asking this, if that is a plain function.
+    fn call(&self) -> Option<Call> {
+        None
+    }
 }
 
 impl Handle for &'static HandlerEntry {
-    fn run<'a>(&'a self, delivery: &'a Delivery<'a>) -> HandlerFuture<'a> {
+    fn run<'a>(&'a self, delivery: Delivery<'a>) -> HandlerFuture<'a> {
         (self.call)(delivery)
+    }
+
+    fn call(&self) -> Option<Call> {
+        Some(self.call)
     }
 }
 
@@ -114,11 +123,16 @@ impl Spec {
     ///
     /// # Errors
     /// What the handler, an extractor or the decoding says.
-    pub(crate) fn run<'a>(&'a self, delivery: &'a Delivery<'a>) -> HandlerFuture<'a> {
+    pub(crate) fn run<'a>(&'a self, delivery: Delivery<'a>) -> HandlerFuture<'a> {
         let Some(wants) = &self.filter else { return self.handle.run(delivery) };
         run(async move {
             if wants(&delivery.any()?) { self.handle.run(delivery).await } else { Ok(Vec::new()) }
         })
+    }
+
+    /// What does the same as [`run`](Self::run), if that is a plain function.
+    pub(crate) fn call(&self) -> Option<Call> {
+        if self.filter.is_none() { self.handle.call() } else { None }
     }
 
     /// What a reader may leave out for this subscription.

@@ -7,10 +7,16 @@ mod letters;
 mod roster;
 mod shares;
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
-pub(crate) use self::{coordinator::Coordinator, roster::Roster};
-use super::{Engine, dispatch::spec::Spec};
+use self::coordinator::Coordinator;
+pub(crate) use self::roster::Roster;
+use super::{
+    Engine,
+    dispatch::{claim, spec::Spec},
+};
 use crate::{
     clock::Timestamp,
     delivery::partition::{PARTITIONS, PARTITIONS_MAX},
@@ -37,6 +43,26 @@ impl Lease {
     /// The lease before joining.
     pub(crate) const fn first(is_shared: bool) -> Self {
         if is_shared { Self::NONE } else { Self::ENDLESS }
+    }
+}
+
+/// Claims everything in one commit, as a member where processes share the store.
+pub(crate) async fn begin(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Option<Coordinator>> {
+    let coordinator = if engine.is_shared {
+        let names = specs.iter().map(|spec| spec.name.to_string()).collect();
+        Some(Coordinator::join(engine, names).await?)
+    } else {
+        None
+    };
+    match claim(engine, specs).await {
+        Ok(running) => {
+            engine.roster.add(running);
+            Ok(coordinator)
+        }
+        Err(error) => {
+            engine.leave().await;
+            Err(error)
+        }
     }
 }
 

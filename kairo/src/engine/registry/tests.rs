@@ -1,6 +1,6 @@
 //! Entries by hand: what is wired, and every mistake with its message.
 
-use std::sync::Arc;
+use std::{any::TypeId, sync::Arc};
 
 use super::*;
 use crate::handler::{
@@ -22,8 +22,15 @@ fn event_in(
 ) -> &'static EventEntry {
     let check: fn(u32, &[u8]) -> Result<Option<String>> = |_, _| Ok(None);
     let location = at(module, 2);
-    let mut entry =
-        EventEntry { name, schema: 1, ephemeral: false, type_name: "Fact", location, check };
+    let mut entry = EventEntry {
+        name,
+        schema: 1,
+        ephemeral: false,
+        type_id: TypeId::of::<()>(),
+        type_name: "Fact",
+        location,
+        check,
+    };
     change(&mut entry);
     Box::leak(Box::new(entry))
 }
