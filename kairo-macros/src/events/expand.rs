@@ -122,17 +122,16 @@ fn publishable(ident: &Ident, model: &Model) -> TokenStream {
     let drafts = model.members.iter().map(|member| {
         let Member { variant, ty, inline } = member;
         match inline {
-            None => quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_draft(#event),),
+            None => held(variant, ty, &quote!(member_draft)),
             Some((input, _)) => {
                 let (pattern, value) = copied(ty, input);
                 quote!(Self::#variant #pattern => __k::inline_draft(#value),)
             }
         }
     });
-    let held = model.members.iter().filter(|member| member.inline.is_none());
-    let in_memory = held.map(|Member { variant, ty, .. }| {
-        quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_in_memory(#event),)
-    });
+    let members = model.members.iter().filter(|member| member.inline.is_none());
+    let in_memory =
+        members.map(|Member { variant, ty, .. }| held(variant, ty, &quote!(member_in_memory)));
     let other_draft =
         other.map(|other| quote!(Self::#other(#event) => __k::Publishable::draft(#event),));
     let has_rest = other.is_some() || model.members.iter().any(|member| member.inline.is_some());
@@ -147,6 +146,14 @@ fn publishable(ident: &Ident, model: &Model) -> TokenStream {
                 match self { #(#in_memory)* #rest }
             }
         }
+    }
+}
+
+/// Calls a function with the event that a variant holds. All of it stands where the type does, and
+/// names the type first, so that one that is no event is complained of once.
+fn held(variant: &Ident, ty: &Type, function: &TokenStream) -> TokenStream {
+    quote_spanned! {span(ty)=>
+        Self::#variant(__held) => __k::#function(<#ty as __k::Event>::NAME, __held),
     }
 }
 

@@ -24,6 +24,9 @@
 
 mod memory;
 mod plan;
+#[cfg(feature = "redis")]
+mod redis;
+mod shares;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod url;
@@ -44,6 +47,10 @@ type Open = for<'a> fn(&'a StoreUrl, &'a Clock) -> BoxFuture<'a, Result<Arc<dyn 
 /// The schemes of this build.
 const SCHEMES: &[(&str, Open)] = &[
     ("memory", |url, clock| Box::pin(async move { memory::open(url, clock) })),
+    #[cfg(feature = "redis")]
+    ("redis", |url, clock| Box::pin(redis::open(url, clock))),
+    #[cfg(feature = "redis")]
+    ("rediss", |url, clock| Box::pin(redis::open(url, clock))),
     #[cfg(feature = "sqlite")]
     ("sqlite", |url, clock| Box::pin(sqlite::open(url, clock))),
 ];
@@ -65,6 +72,11 @@ const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "redis
 ///   written, up to the first `?`. `?synchronous=full` (the default) makes each commit survive a
 ///   loss of power, `?synchronous=normal` only the end of the process. One process at a time owns
 ///   the file, by a lock on a file `..-lock` beside it.
+/// - `redis://user:password@host:6379/0?prefix=shop` is a store on a Redis server, and `rediss:`
+///   the same through TLS. All of its keys begin with `{shop}:`; the prefix is `kairo` where none
+///   is named. The server must have `appendonly yes`, `appendfsync always` and `maxmemory-policy
+///   noeviction`; with `?durability=relaxed` it need not, and may lose what it has acknowledged.
+///   Nothing is promised across a failover.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a URL that is malformed or has an unknown scheme or option;

@@ -92,24 +92,26 @@ fn expect<T, E: Display>(result: Result<T, E>) -> T {
 
 /// Makes one test of each law of a back end: `conformance!(name, harness)`, where `harness` is an
 /// expression for a new [`Harness`](crate::conformance::Harness), evaluated once for each test.
+///
+/// Attributes may follow that every test gets, such as `#[ignore = "needs a server"]`.
 #[macro_export]
 macro_rules! conformance {
-    ($name:ident, $harness:expr) => {
+    ($name:ident, $harness:expr $(, $(#[$attribute:meta])+)?) => {
         mod $name {
             use super::*;
 
-            $crate::__laws! { once, "current_thread", $harness }
+            $crate::__laws! { once, "current_thread", $harness, [$($(#[$attribute])+)?] }
 
             mod stress {
                 use super::*;
 
-                $crate::__laws! { stress, "multi_thread", $harness }
+                $crate::__laws! { stress, "multi_thread", $harness, [$($(#[$attribute])+)?] }
             }
 
             mod restart {
                 use super::*;
 
-                $crate::__tests! { alone, "multi_thread", $harness, restart:
+                $crate::__tests! { alone, "multi_thread", $harness, [$($(#[$attribute])+)?], restart:
                     a_closed_store_says_so
                     what_is_durable_survives_a_restart
                     positions_and_versions_go_on_after_a_restart
@@ -124,11 +126,11 @@ macro_rules! conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __laws {
-    ($run:ident, $flavor:literal, $harness:expr) => {
+    ($run:ident, $flavor:literal, $harness:expr, $attributes:tt) => {
         mod log {
             use super::*;
 
-            $crate::__tests! { $run, $flavor, $harness, log:
+            $crate::__tests! { $run, $flavor, $harness, $attributes, log:
                 commit_is_all_or_nothing
                 versions_have_no_gap
                 a_conflict_names_both_versions
@@ -151,7 +153,7 @@ macro_rules! __laws {
         mod reading {
             use super::*;
 
-            $crate::__tests! { $run, $flavor, $harness, reading:
+            $crate::__tests! { $run, $flavor, $harness, $attributes, reading:
                 an_event_comes_back_as_it_was
                 bytes_that_are_no_json_come_back
                 pages_cover_the_log_once
@@ -166,7 +168,7 @@ macro_rules! __laws {
         mod deliveries {
             use super::*;
 
-            $crate::__tests! { $run, $flavor, $harness, deliveries:
+            $crate::__tests! { $run, $flavor, $harness, $attributes, deliveries:
                 a_claim_starts_where_the_last_one_stopped
                 a_new_subscription_starts_where_it_asks
                 an_old_claim_is_fenced
@@ -185,7 +187,7 @@ macro_rules! __laws {
         mod letters {
             use super::*;
 
-            $crate::__tests! { $run, $flavor, $harness, letters:
+            $crate::__tests! { $run, $flavor, $harness, $attributes, letters:
                 letters_are_listed_oldest_first
                 filters_narrow_the_list
                 the_list_goes_on_behind_a_letter
@@ -203,7 +205,7 @@ macro_rules! __laws {
         mod timetable {
             use super::*;
 
-            $crate::__tests! { $run, $flavor, $harness, timetable:
+            $crate::__tests! { $run, $flavor, $harness, $attributes, timetable:
                 due_events_come_in_due_order
                 a_delayed_event_comes_back_as_it_was
                 the_next_due_time_is_known
@@ -217,7 +219,7 @@ macro_rules! __laws {
         mod faults {
             use super::*;
 
-            $crate::__tests! { $run, $flavor, $harness, faults:
+            $crate::__tests! { $run, $flavor, $harness, $attributes, faults:
                 a_caller_that_repeats_ends_right
             }
         }
@@ -228,12 +230,24 @@ macro_rules! __laws {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
-    ($run:ident, $flavor:literal, $harness:expr, $group:ident: $($law:ident)*) => {$(
+    ($run:ident, $flavor:literal, $harness:expr, $attributes:tt, $group:ident: $($law:ident)*) => {
+        $($crate::__test! { $run, $flavor, $harness, $attributes, $group, $law })*
+    };
+}
+
+/// The test of a law.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __test {
+    (
+        $run:ident, $flavor:literal, $harness:expr, [$($attributes:tt)*], $group:ident, $law:ident
+    ) => {
         #[::tokio::test(flavor = $flavor)]
+        $($attributes)*
         async fn $law() {
             $crate::conformance::$run($harness, $crate::conformance::$group::$law).await;
         }
-    )*};
+    };
 }
 
 #[cfg(test)]
