@@ -182,7 +182,8 @@ mod tests {
         let mut ledger =
             Ledger::resume(Checkpoint { ahead: ahead.clone(), ..Checkpoint::at(at(1)) });
         assert!(ledger.is_ahead("a", at(5)) && !ledger.is_ahead("a", at(6)));
-        let other = (0..).map(|key| key.to_string()).find(|key| !partitions.have(key)).unwrap();
+        let keys = (0..1_000).map(|key| key.to_string());
+        let other = { keys }.find(|key| !partitions.have(key)).unwrap();
         assert!(!ledger.is_ahead(&other, at(5)));
         ledger.enter(at(4));
         ledger.scanned(at(4));
