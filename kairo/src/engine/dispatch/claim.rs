@@ -135,6 +135,7 @@ pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> R
         recording: None,
         recorded,
         scanned_since: None,
+        ahead: None,
         fetching: None,
         reading: Trouble::default(),
         writing: Trouble::default(),

@@ -10,7 +10,6 @@ use super::{
     circuit::Circuit,
     claim::{Resumed, request, resume},
     command::{Command, Status},
-    runner::Runner,
     spec::Spec,
     waiters::Waiters,
 };
@@ -141,15 +140,13 @@ impl Keeper {
         let ended = tokio::select! {
             biased;
             _ = lease.wait_for(|lease| lease.member != owner), if self.engine.is_shared => {
-                runner.abandon();
                 Err(Error::LeaseLost)
             }
             ended = runner.run(&mut self.commands) => ended,
         };
-        self.view.send_modify(|view| (view.held, view.has_letters) = (None, false));
-        let Runner { parting, circuit, mut waiters, .. } = runner;
-        waiters.forget_questions();
+        let (parting, circuit, waiters) = runner.end();
         self.learnt = Some((circuit, waiters));
+        self.view.send_modify(|view| (view.held, view.has_letters) = (None, false));
         match ended {
             Ok(()) => self.release(epoch).await,
             Err(error) => return self.lost(error, parting).await,

@@ -1,5 +1,6 @@
 //! Dispatch: claim → read → start → deliver → settle → record, for each subscription by itself.
 
+mod ahead;
 mod buffer;
 mod circuit;
 mod claim;

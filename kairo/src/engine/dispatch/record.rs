@@ -2,7 +2,10 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use super::runner::{Recording, Runner, UNSETTLED_MAX};
+use super::{
+    ahead::begun,
+    runner::{Recording, Runner, UNSETTLED_MAX},
+};
 use crate::{
     clock::Timestamp,
     delivery::{LetterChange, Progress},
@@ -67,15 +70,15 @@ impl Runner {
             appends: buffer.appends,
             ..Unit::of_progress(progress)
         };
-        let task = tokio::spawn(commit(Arc::clone(&self.engine), self.writing.clone(), unit));
-        self.recording = Some(Recording { task, ended: buffer.ended, reports: buffer.reports });
+        let commit = commit(Arc::clone(&self.engine), self.writing.clone(), unit);
+        let commit = begun(Box::pin(commit));
+        self.recording = Some(Recording { commit, ended: buffer.ended, reports: buffer.reports });
     }
 
     /// Takes note of a commit's end and tells those who waited for it.
-    pub(super) fn recorded(&mut self, result: Option<Result>) -> Result {
+    pub(super) fn recorded(&mut self, result: Result) -> Result {
         let Some(recording) = self.recording.take() else { return Ok(()) };
-        // A commit that brought no result was ended with the process's run time.
-        result.unwrap_or(Err(Error::Closed))?;
+        result?;
         self.unsettled -= recording.ended;
         for (subject, outcome) in recording.reports {
             self.waiters.recorded(subject, outcome);

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    ahead::Ahead,
     buffer::Buffer,
     circuit::Circuit,
     command::{Command, KnownLetter, Status},
@@ -33,12 +34,12 @@ use crate::{
     engine::{Engine, ownership::Lease, stopped, trouble::Trouble},
     error::{Error, Result},
     event::{name::StreamName, record::Recorded},
-    store::{BoxFuture, Page, Position},
+    store::{BoxFuture, Position},
 };
 
 /// The most events of a subscription that have started and are not durably settled: what a crash
 /// may repeat, and what runs alone after it.
-pub(super) const UNSETTLED_MAX: usize = 256;
+pub(super) const UNSETTLED_MAX: usize = 1_024;
 
 /// How long a finished event waits for others before it is written down.
 pub(super) const RECORD_DELAY: Duration = Duration::from_millis(10);
@@ -49,10 +50,10 @@ const LOOK: Duration = Duration::from_mins(1);
 /// How long a low water that nobody's event moved waits before it is written down.
 const SCAN_DELAY: Duration = Duration::from_secs(5);
 
-/// What a task brings back that was sent to the store.
-pub(super) enum Returned {
-    Page(Page),
-    Rows(Vec<Position>, Vec<Arc<Recorded>>),
+/// Parked events whose turn has come, as they were asked for and as the store has them.
+pub(super) struct DueRows {
+    pub(super) due: Vec<Position>,
+    pub(super) events: Vec<Arc<Recorded>>,
 }
 
 pub(super) struct Runner {
@@ -78,8 +79,10 @@ pub(super) struct Runner {
     pub(super) recording: Option<Recording>,
     pub(super) recorded: Position,
     pub(super) scanned_since: Option<Timestamp>,
-    /// A read that is under way: of the log, or of parked events whose turn has come.
-    pub(super) fetching: Option<JoinHandle<Result<Returned>>>,
+    /// What is read of the log, where the tail does not reach back.
+    pub(super) ahead: Option<Ahead>,
+    /// A read of parked events whose turn has come.
+    pub(super) fetching: Option<JoinHandle<Result<DueRows>>>,
     /// What reads, and what commits of progress, fail with.
     pub(super) reading: Trouble,
     pub(super) writing: Trouble,
@@ -95,7 +98,7 @@ pub(super) struct Runner {
 }
 
 pub(super) struct Recording {
-    pub(super) task: JoinHandle<Result>,
+    pub(super) commit: BoxFuture<'static, Result>,
     pub(super) ended: usize,
     pub(super) reports: Vec<(Subject, Outcome)>,
 }
@@ -116,27 +119,27 @@ impl Runner {
             let ended_at_once = self.start(now);
             self.record_if_due(now);
             if ended_at_once {
-                // There may be room for more, at the latest until too much is unsettled.
-                continue;
-            }
-            if self.is_finished() {
+                // There may be room for more; but other tasks want this thread too.
+                tokio::task::yield_now().await;
+                let noted = self.wait(None, commands, &mut tail, &mut stop).now_or_never();
+                noted.unwrap_or(Ok(()))?;
+            } else if self.is_finished() {
                 return Ok(());
+            } else {
+                let due = self.next_due(now);
+                self.wait(due, commands, &mut tail, &mut stop).await?;
             }
-            let due = self.next_due(now);
-            self.wait(due, commands, &mut tail, &mut stop).await?;
             if self.parting.is_fenced {
-                self.abandon();
                 return Err(Error::Fenced { subscription: self.spec.name.to_string() });
             }
         }
     }
 
-    /// Stops at once: what runs is dropped, and what is being written down may be lost.
-    pub(super) fn abandon(&mut self) {
-        self.running.clear();
-        let recording = self.recording.take().map(|recording| recording.task.abort_handle());
-        let fetching = self.fetching.take().map(|fetching| fetching.abort_handle());
-        recording.into_iter().chain(fetching).for_each(|task| task.abort());
+    /// Drops all that runs and is being written, and keeps what the next claim should know.
+    pub(super) fn end(self) -> (Parting, Circuit, Waiters) {
+        let Self { parting, circuit, mut waiters, .. } = self;
+        waiters.forget_questions();
+        (parting, circuit, waiters)
     }
 
     /// Whether the lease is over, by a clock that also runs while the machine sleeps, and has not
@@ -162,14 +165,19 @@ impl Runner {
             biased;
             Some(command) = commands.recv() => self.obey(command),
             () = renewed(self.lease.as_mut()), if is_over => {}
-            recorded = finished(self.recording.as_mut().map(|recording| &mut recording.task)),
-                if self.recording.is_some() => self.recorded(recorded)?,
+            result = committed(self.recording.as_mut()), if self.recording.is_some() => {
+                self.recorded(result)?;
+            }
             Some(ended) = self.running.next(), if !self.running.is_empty() => {
                 self.settle(ended);
                 self.settle_all_ready();
             }
-            returned = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
-                self.fetched(returned)?;
+            rows = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
+                self.fetched(rows)?;
+            }
+            // It fails only when the bus is stopping.
+            page = arrival(self.ahead.as_mut()), if self.awaits_page() => {
+                self.stopping |= page.is_err();
             }
             () = stopped(stop), if !self.stopping => self.stopping = true,
             Ok(()) = tail.changed(), if !self.stopping => {}
@@ -327,6 +335,22 @@ async fn renewed(lease: Option<&mut watch::Receiver<Lease>>) {
     match lease {
         // A closed channel means that the bus is gone, which ends the task as well.
         Some(lease) => drop(lease.changed().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// The arrival of a page, where one is being read.
+async fn arrival(ahead: Option<&mut Ahead>) -> Result {
+    match ahead {
+        Some(ahead) => ahead.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of a commit, where one is under way.
+async fn committed(recording: Option<&mut Recording>) -> Result {
+    match recording {
+        Some(recording) => (&mut recording.commit).await,
         None => std::future::pending().await,
     }
 }
