@@ -203,17 +203,15 @@ impl Builder {
             planned: Notify::new(),
             released: Releases::default(),
             alone: Semaphore::new(1),
-            started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
             give_back: watch::Sender::new(false),
             timetable: Trouble::default(),
         });
-        let coordinator = ownership::begin(&engine, specs).await?;
+        let (coordinator, ready) = ownership::begin(&engine, specs).await?;
         let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
             tokio::spawn(timetable::follow(Arc::clone(&engine))),
         ];
-        tasks.extend(coordinator.map(|coordinator| tokio::spawn(coordinator.run())));
         tasks
             .extend(self.retention.map(|age| tokio::spawn(keep_pruning(Arc::clone(&engine), age))));
         let ephemerals = self.ephemerals(&registry, &engine.states);
@@ -226,7 +224,11 @@ impl Builder {
             tasks: Mutex::new(tasks),
         });
         publisher.connect(&shared);
-        shared.engine.started.send_replace(true);
+        // Only now, because handlers publish.
+        shared.run(ready);
+        if let Some(coordinator) = coordinator {
+            shared.keep(tokio::spawn(coordinator.run()));
+        }
         Ok(Kairo { shared })
     }
 

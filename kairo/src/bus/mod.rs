@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::ephemeral::Ephemerals;
+pub(crate) use self::publish::{Bus, append_all, durable_draft, event_of};
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,
@@ -43,7 +44,7 @@ pub use self::{
 use crate::{
     engine::{
         Engine,
-        dispatch::{Running, spec::Defaults},
+        dispatch::{Ready, Running, spec::Defaults},
         registry::Wiring,
     },
     error::{Error, Result},
@@ -62,7 +63,7 @@ pub struct Kairo {
 
 /// What the clones of a bus share.
 pub(crate) struct Shared {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     defaults: Defaults,
     wiring: Wiring,
     /// Held while a closure subscribes, so that a name is taken once.
@@ -97,7 +98,7 @@ impl Kairo {
     /// [`Error::Full`] and [`Error::Store`] when the store cannot take it, and then nothing was
     /// published. Dropping the future may publish the event or not, as with any commit.
     pub fn publish<E: Publishable>(&self, event: E) -> Publish<'_, E> {
-        Publish::new(Ok(publish::Bus::Borrowed(&self.shared)), event)
+        Publish::new(Ok(self.bus()), event)
     }
 
     /// Publishes several events in one commit: all of them, in this order, or none.
@@ -108,7 +109,7 @@ impl Kairo {
         &self,
         events: impl IntoIterator<Item = E>,
     ) -> PublishAll<'_> {
-        PublishAll::new(Ok(publish::Bus::Borrowed(&self.shared)), events)
+        PublishAll::new(Ok(self.bus()), events)
     }
 
     /// Takes a delayed event back by its id; false when it is in the log already, or unknown.
@@ -175,6 +176,11 @@ impl Kairo {
         EventStore::new(Arc::clone(&engine.backend), engine.clock.clone())
     }
 
+    /// This bus, as those who publish on it hold it.
+    pub(crate) const fn bus(&self) -> publish::Bus<'_> {
+        publish::Bus::Borrowed(&self.shared)
+    }
+
     /// What was found in the linked crates at start.
     #[must_use]
     pub fn registry(&self) -> &Wiring {
@@ -209,10 +215,16 @@ impl Shared {
         self.engine.roster.find(name)
     }
 
-    /// Takes in what has begun to run, and tells the others that they can give some of theirs.
-    fn add(&self, running: &Arc<Running>) {
-        self.engine.roster.add([Arc::clone(running)]);
+    /// Lets subscriptions run, and tells others that they can give some of theirs.
+    fn run(&self, ready: Vec<Ready>) -> Vec<Arc<Running>> {
+        let running = self.engine.roster.run(ready);
         self.engine.look.notify_one();
+        running
+    }
+
+    /// Keeps a task that ends with the bus.
+    fn keep(&self, task: JoinHandle<()>) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 
     fn remove(&self, name: &str) {

@@ -45,39 +45,51 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
 }
 
-/// Claims subscriptions in one commit and runs them.
-pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Arc<Running>>> {
+/// A subscription that has been claimed, and does not run yet.
+pub(crate) struct Ready {
+    keeper: Keeper,
+    found: Option<Found>,
+    commands: mpsc::Sender<Command>,
+    view: watch::Receiver<View>,
+}
+
+impl Ready {
+    fn of(engine: &Arc<Engine>, spec: Spec, partitions_max: u32, found: Option<Found>) -> Self {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let first = found.as_ref().map(|found| View::of(&found.claimed)).unwrap_or_default();
+        let (sender, view) = watch::channel(first);
+        let keeper = Keeper {
+            engine: Arc::clone(engine),
+            spec: Arc::new(spec),
+            commands: receiver,
+            view: sender,
+            partitions_max,
+            learnt: None,
+        };
+        Self { keeper, found, commands, view }
+    }
+
+    /// Lets it run.
+    pub(crate) fn run(self) -> Running {
+        let Self { keeper, found, commands, view } = self;
+        let spec = Arc::clone(&keeper.spec);
+        let task = tokio::spawn(watched(Arc::clone(&spec), keeper.keep(found)));
+        Running { spec, commands, view, task }
+    }
+}
+
+/// Claims subscriptions in one commit.
+pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Ready>> {
     let owner = engine.owner().await?;
     let goals = engine.goals(owner, &specs).await?;
     let claims = specs.iter().zip(&goals).map(|(spec, goal)| request(spec, *goal)).collect();
     let claimed = engine.backend.claim(owner, claims).await?;
     let log_end = engine.backend.head().await?;
-    let running = specs.into_iter().zip(goals).zip(claimed).map(|((spec, goal), claimed)| {
+    let ready = specs.into_iter().zip(goals).zip(claimed).map(|((spec, goal), claimed)| {
         let found = claimed.map(|claimed| Found { owner, claimed, log_end });
-        Arc::new(keep(Arc::clone(engine), Arc::new(spec), goal, found))
+        Ready::of(engine, spec, goal, found)
     });
-    Ok(running.collect())
-}
-
-fn keep(
-    engine: Arc<Engine>,
-    spec: Arc<Spec>,
-    partitions_max: u32,
-    found: Option<Found>,
-) -> Running {
-    let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-    let first = found.as_ref().map(|found| View::of(&found.claimed)).unwrap_or_default();
-    let (sender, view) = watch::channel(first);
-    let keeper = Keeper {
-        engine,
-        spec: Arc::clone(&spec),
-        commands: receiver,
-        view: sender,
-        partitions_max,
-        learnt: None,
-    };
-    let task = tokio::spawn(watched(Arc::clone(&spec), keeper.keep(found)));
-    Running { spec, commands, view, task }
+    Ok(ready.collect())
 }
 
 /// Says so when a subscription's loop panics; the claim then stays unclean.
@@ -107,13 +119,13 @@ pub(super) struct Resumed {
 }
 
 /// A loop that goes on where a claim stands.
-pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> Runner {
+pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> Box<Runner> {
     let Resumed { engine, spec, view, learnt } = resumed;
     view.send_replace(View::of(&claimed));
     let (circuit, waiters) =
         learnt.unwrap_or_else(|| (Circuit::new(spec.circuit_breaker), Waiters::default()));
     let recorded = claimed.checkpoint.low_water;
-    let mut runner = Runner {
+    let mut runner = Box::new(Runner {
         epoch: claimed.epoch,
         generation: claimed.generation,
         partitions: claimed.partitions,
@@ -147,7 +159,7 @@ pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> R
         view,
         engine,
         spec,
-    };
+    });
     let mut letters = claimed.letters;
     // Letters of a key are replayed in the order of the log.
     letters.sort_by_key(|letter| letter.position);

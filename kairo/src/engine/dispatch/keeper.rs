@@ -109,10 +109,6 @@ pub(super) struct Found {
 impl Keeper {
     /// Keeps the subscription running until the bus stops, or it is told to stop.
     pub(super) async fn keep(mut self, mut found: Option<Found>) {
-        // A closed channel means that the bus never started.
-        if self.engine.started.subscribe().wait_for(|started| *started).await.is_err() {
-            return;
-        }
         loop {
             let next = match found.take() {
                 Some(found) => self.run(found).await,

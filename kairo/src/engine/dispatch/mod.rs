@@ -2,6 +2,7 @@
 
 mod ahead;
 mod buffer;
+mod burial;
 mod circuit;
 mod claim;
 mod command;
@@ -13,6 +14,7 @@ mod lanes;
 mod ledger;
 mod parking;
 mod record;
+mod refused;
 mod replays;
 mod releases;
 mod runner;
@@ -25,7 +27,7 @@ mod waiters;
 
 pub use self::waiters::Outcome;
 pub(crate) use self::{
-    claim::{Running, claim},
+    claim::{Ready, Running, claim},
     command::{Command, KnownLetter, Status},
     deliver::{RunMiss, caught, deliver_again, run_on},
     keeper::{Hold, View},

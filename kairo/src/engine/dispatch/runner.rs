@@ -23,6 +23,7 @@ use super::{
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
+    refused::Refused,
     replays::Replays,
     spec::Spec,
     suspects::Suspects,
@@ -98,7 +99,7 @@ pub(super) struct Runner {
 }
 
 pub(super) struct Recording {
-    pub(super) commit: BoxFuture<'static, Result>,
+    pub(super) commit: BoxFuture<'static, Result<Vec<Refused>>>,
     pub(super) ended: usize,
     pub(super) reports: Vec<(Subject, Outcome)>,
 }
@@ -136,8 +137,8 @@ impl Runner {
     }
 
     /// Drops all that runs and is being written, and keeps what the next claim should know.
-    pub(super) fn end(self) -> (Parting, Circuit, Waiters) {
-        let Self { parting, circuit, mut waiters, .. } = self;
+    pub(super) fn end(self: Box<Self>) -> (Parting, Circuit, Waiters) {
+        let Self { parting, circuit, mut waiters, .. } = *self;
         waiters.forget_questions();
         (parting, circuit, waiters)
     }
@@ -348,7 +349,7 @@ async fn arrival(ahead: Option<&mut Ahead>) -> Result {
 }
 
 /// The end of a commit, where one is under way.
-async fn committed(recording: Option<&mut Recording>) -> Result {
+async fn committed(recording: Option<&mut Recording>) -> Result<Vec<Refused>> {
     match recording {
         Some(recording) => (&mut recording.commit).await,
         None => std::future::pending().await,

@@ -15,7 +15,7 @@ use self::coordinator::Coordinator;
 pub(crate) use self::roster::Roster;
 use super::{
     Engine,
-    dispatch::{claim, spec::Spec},
+    dispatch::{Ready, claim, spec::Spec},
 };
 use crate::{
     clock::Timestamp,
@@ -47,7 +47,10 @@ impl Lease {
 }
 
 /// Claims everything in one commit, as a member where processes share the store.
-pub(crate) async fn begin(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Option<Coordinator>> {
+pub(crate) async fn begin(
+    engine: &Arc<Engine>,
+    specs: Vec<Spec>,
+) -> Result<(Option<Coordinator>, Vec<Ready>)> {
     let coordinator = if engine.is_shared {
         let names = specs.iter().map(|spec| spec.name.to_string()).collect();
         Some(Coordinator::join(engine, names).await?)
@@ -55,10 +58,7 @@ pub(crate) async fn begin(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Opti
         None
     };
     match claim(engine, specs).await {
-        Ok(running) => {
-            engine.roster.add(running);
-            Ok(coordinator)
-        }
+        Ok(ready) => Ok((coordinator, ready)),
         Err(error) => {
             engine.leave().await;
             Err(error)

@@ -4,7 +4,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
 
-use crate::{engine::dispatch::Running, lease::Member};
+use crate::{
+    engine::dispatch::{Ready, Running},
+    lease::Member,
+};
 
 /// The subscriptions of this process, and the processes that share the store.
 #[derive(Debug)]
@@ -30,9 +33,12 @@ impl Roster {
         self.running().iter().find(|running| &*running.spec.name == name).cloned()
     }
 
-    pub(crate) fn add(&self, new: impl IntoIterator<Item = Arc<Running>>) {
+    /// Lets subscriptions run. Nobody sees the list before they are in it.
+    pub(crate) fn run(&self, ready: Vec<Ready>) -> Vec<Arc<Running>> {
         let mut list = self.running.write().unwrap_or_else(PoisonError::into_inner);
-        *list = list.iter().cloned().chain(new).collect();
+        let running: Vec<_> = ready.into_iter().map(|ready| Arc::new(ready.run())).collect();
+        *list = list.iter().chain(&running).cloned().collect();
+        running
     }
 
     pub(crate) fn remove(&self, name: &str) {
