@@ -316,6 +316,7 @@ async fn a_renamed_handler_keeps_its_place_and_its_letters() {
     drop((kairo, yesterday));
     let seen = Seen::new();
     let kairo = place.bare().state(seen.clone()).only(renamed).start().await.unwrap();
+    kairo.subscription("today").unwrap().resume().await.unwrap();
     assert_eq!(seen.at_least(1).await, ["2"]);
     let letter = letters(&kairo).await.remove(0);
     assert_eq!(letter.subscription, "today");

@@ -22,5 +22,7 @@ mod order;
 mod publish;
 mod replay;
 mod retry;
+mod sharing;
 mod snapshots;
+mod steering;
 mod stop;

@@ -340,6 +340,7 @@ async fn what_ended_before_a_crash_is_not_lost_by_the_counting_of_the_next() {
         kairo.stop_at_once();
         // The first event dies alone, and the process ends while the second is alone in flight.
         let kairo = start().await;
+        kairo.subscription("first-dies").unwrap().resume().await.unwrap();
         runs.until(|runs| runs.contains(&2)).await;
         kairo.stop_at_once();
         gate.open();

@@ -18,9 +18,10 @@ use crate::{
     engine::{
         Engine,
         dispatch::{
-            Releases, claim,
+            Releases,
             spec::{Defaults, Spec},
         },
+        ownership::{self, Lease, Roster},
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
         tail::{self, Tail},
         timetable,
@@ -189,32 +190,35 @@ impl Builder {
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
         self.settle_names(&*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
+        let is_shared = backend.features().shared;
         let engine = Arc::new(Engine {
             backend,
             clock: self.clock.clone(),
             states: Arc::new(std::mem::take(&mut self.states)),
             tail,
+            is_shared,
+            lease: watch::Sender::new(Lease::first(is_shared)),
+            roster: Roster::default(),
+            look: Notify::new(),
+            planned: Notify::new(),
             released: Releases::default(),
             alone: Semaphore::new(1),
             stop: watch::Sender::new(false),
             give_back: watch::Sender::new(false),
             timetable: Trouble::default(),
         });
-        let ready = claim(&engine, specs).await?;
-        let planned = Arc::new(Notify::new());
+        let (coordinator, ready) = ownership::begin(&engine, specs).await?;
         let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
-            tokio::spawn(timetable::follow(Arc::clone(&engine), Arc::clone(&planned))),
+            tokio::spawn(timetable::follow(Arc::clone(&engine))),
         ];
         tasks
             .extend(self.retention.map(|age| tokio::spawn(keep_pruning(Arc::clone(&engine), age))));
         let ephemerals = self.ephemerals(&registry, &engine.states);
         let shared = Arc::new(Shared {
             engine,
-            planned,
             defaults: self.defaults,
             wiring: registry.report(),
-            subscriptions: RwLock::new(Arc::new([])),
             subscribing: tokio::sync::Mutex::new(()),
             ephemerals: RwLock::new(Arc::new(ephemerals)),
             tasks: Mutex::new(tasks),
@@ -222,6 +226,9 @@ impl Builder {
         publisher.connect(&shared);
         // Only now, because handlers publish.
         shared.run(ready);
+        if let Some(coordinator) = coordinator {
+            shared.keep(tokio::spawn(coordinator.run()));
+        }
         Ok(Kairo { shared })
     }
 

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{Kairo, Shared, published::Published};
+use super::{
+    Kairo, Shared,
+    published::{Published, Replayed},
+};
 use crate::{
     delivery::{DeadLetter, LetterChange, LetterFilter, LetterState},
     engine::dispatch::{Command, Running},
@@ -54,8 +57,8 @@ impl DeadLetterQueue {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such letter; [`Error::WrongState`] when it is being
-    /// reprocessed already, or when its subscription does not run here; [`Error::Store`] when the
-    /// store fails.
+    /// reprocessed already, or when its subscription does not run here and no other process can
+    /// have it; [`Error::Store`] when the store fails.
     pub async fn reprocess(&self, id: Uuid) -> Result<Published> {
         self.replay_one(id, None).await
     }
@@ -96,7 +99,10 @@ impl DeadLetterQueue {
     /// [`Error::Store`] when the store fails; the letters of later chunks are then untouched.
     pub async fn reprocess_all(&self, filter: LetterFilter) -> Result<usize> {
         let mut letters = self.snapshot(filter).await?;
-        letters.retain(|letter| self.shared.running(&letter.subscription).is_some());
+        let can_run = |letter: &Marked| {
+            self.shared.engine.is_shared || self.shared.running(&letter.subscription).is_some()
+        };
+        letters.retain(can_run);
         letters.sort_by_key(|letter| letter.position);
         let mut count = 0;
         for chunk in letters.chunks(CHUNK) {
@@ -157,7 +163,7 @@ impl DeadLetterQueue {
         if let Some(letter) = self.shared.engine.backend.letter(id).await? {
             return Ok(letter);
         }
-        for running in self.shared.subscriptions().iter() {
+        for running in self.shared.running_all().iter() {
             tell_gone(running, id).await;
         }
         Err(Error::NotFound { what: "dead letter", value: id.to_string() })
@@ -179,23 +185,26 @@ impl DeadLetterQueue {
 
     async fn replay_one(&self, id: Uuid, edited: Option<serde_json::Value>) -> Result<Published> {
         let letter = self.find(id).await?;
-        let name = &letter.subscription;
-        let running = self.shared.running(name).ok_or_else(|| {
-            Error::WrongState(format!(
+        let (name, key) = (letter.subscription.as_str().into(), letter.original.stream.clone());
+        let running = self.shared.running(&letter.subscription);
+        if running.is_none() && !self.shared.engine.is_shared {
+            return Err(Error::WrongState(format!(
                 "dead letter `{id}` belongs to subscription `{name}`, which does not run here"
-            ))
-        })?;
+            )));
+        }
         let due = self.shared.engine.clock.now();
         let change = LetterChange::Replay { id, edited, due };
         let replayed = change.apply(letter)?;
-        let told = Arc::clone(&running);
+        let told = running.clone();
         self.to_the_end(|queue: Self| async move {
             queue.change_surely(id, change, replayed.as_ref()).await?;
+            let Some(told) = told else { return Ok(()) };
             let letters = replayed.into_iter().collect();
             told.commands.send(Command::Replay(letters)).await.map_err(|_| Error::Closed)
         })
         .await?;
-        Ok(Published::replayed(Arc::clone(&self.shared), id, Some(running)))
+        let replayed = Replayed { letter: id, key, subscription: name, running };
+        Ok(Published::replayed(Arc::clone(&self.shared), replayed))
     }
 
     /// Changes a letter into what is `wanted`, or away. When the store fails, it is asked whether it

@@ -44,7 +44,9 @@ impl Health {
     #[must_use]
     pub fn is_good(&self) -> bool {
         let runs = |it: &SubscriptionHealth| {
-            it.condition == Condition::Running && it.newer == 0 && it.failing.is_none()
+            matches!(it.condition, Condition::Running | Condition::Elsewhere)
+                && it.newer == 0
+                && it.failing.is_none()
         };
         self.failing.is_none() && self.subscriptions.iter().all(runs)
     }
@@ -63,6 +65,8 @@ pub struct SubscriptionHealth {
     /// How many events lie behind that, of the names that it selects, at most [`LAG_MAX`]. One
     /// that selects by a pattern reads every event, so all of them count.
     pub lag: u64,
+    /// How many of its partitions this process has; the others belong to other processes.
+    pub partitions: u32,
     /// How many handlers run at this moment.
     pub running: usize,
     /// How many events wait for a retry, or behind one that does.
@@ -91,6 +95,8 @@ pub enum Condition {
     },
     /// It has parked so many events that it reads no further.
     Full,
+    /// Other processes have all of its partitions.
+    Elsewhere,
     /// It has lost its claim, or its store is closed.
     Stopped,
 }
@@ -103,7 +109,7 @@ impl Kairo {
     pub async fn health(&self) -> Result<Health> {
         let rows = self.shared.engine.backend.subscriptions().await?;
         let mut subscriptions = Vec::new();
-        for running in self.shared.subscriptions().iter() {
+        for running in self.shared.running_all().iter() {
             let row = rows.iter().find(|row| *row.subscription == *running.spec.name);
             subscriptions.push(self.health_of(running, row).await?);
         }
@@ -123,23 +129,26 @@ impl Kairo {
     ) -> Result<SubscriptionHealth> {
         let status = status(running).await;
         let written = row.map_or(Position::START, |row| row.low_water);
-        let read_to = status.as_ref().map_or(written, |status| status.read_to);
+        let condition = condition(status.as_ref());
+        let status = status.unwrap_or_default();
+        let read_to = if status.is_here { status.read_to } else { written };
         let selection = running.spec.selection();
         Ok(SubscriptionHealth {
             name: running.spec.name.to_string(),
-            condition: condition(status.as_ref()),
+            condition,
             read_to,
             lag: self.shared.engine.backend.count(read_to, &selection, LAG_MAX).await?,
-            running: status.as_ref().map_or(0, |status| status.running),
-            parked: status.as_ref().map_or(0, |status| status.parked),
-            newer: status.as_ref().map_or(0, |status| status.newer),
+            partitions: running.view.borrow().held.map_or(0, |(partitions, _)| partitions.len()),
+            running: status.running,
+            parked: status.parked,
+            newer: status.newer,
             letters: row.map_or(0, |row| row.letters),
-            failing: status.and_then(|status| status.failing),
+            failing: status.failing,
         })
     }
 }
 
-async fn status(running: &Running) -> Option<Status> {
+pub(super) async fn status(running: &Running) -> Option<Status> {
     let (reply, answer) = oneshot::channel();
     running.commands.send(Command::Status(reply)).await.ok()?;
     answer.await.ok()
@@ -149,6 +158,7 @@ fn condition(status: Option<&Status>) -> Condition {
     match status {
         None => Condition::Stopped,
         Some(Status { paused: true, .. }) => Condition::Paused,
+        Some(Status { is_here: false, .. }) => Condition::Elsewhere,
         Some(Status { open_until: Some(until), .. }) => Condition::CircuitOpen { until: *until },
         Some(Status { full: true, .. }) => Condition::Full,
         Some(_) => Condition::Running,

@@ -4,10 +4,13 @@ mod builder;
 pub(crate) mod publishable;
 mod publish;
 mod published;
+mod question;
 mod publisher;
 mod ephemeral;
 mod subscribe;
 mod subscription;
+mod subscriptions;
+mod steer;
 mod dead_letters;
 mod event_store;
 mod health;
@@ -20,7 +23,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::ephemeral::Ephemerals;
@@ -36,6 +39,7 @@ pub use self::{
     publisher::Publisher,
     subscribe::Subscribe,
     subscription::Subscription,
+    subscriptions::{Owner, SubscriptionInfo, Subscriptions},
 };
 use crate::{
     engine::{
@@ -60,11 +64,8 @@ pub struct Kairo {
 /// What the clones of a bus share.
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
-    /// Rings when an event was delayed.
-    planned: Arc<Notify>,
     defaults: Defaults,
     wiring: Wiring,
-    subscriptions: RwLock<Arc<[Arc<Running>]>>,
     /// Held while a closure subscribes, so that a name is taken once.
     subscribing: tokio::sync::Mutex<()>,
     ephemerals: RwLock<Arc<Ephemerals>>,
@@ -150,6 +151,12 @@ impl Kairo {
         Some(Subscription::new(&self.shared, running))
     }
 
+    /// All subscriptions of the store, with what an operator can do about them.
+    #[must_use]
+    pub fn subscriptions(&self) -> Subscriptions {
+        Subscriptions::new(Arc::clone(&self.shared))
+    }
+
     /// A handle for objects that publish. It does not keep the bus running.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
@@ -191,8 +198,8 @@ impl fmt::Debug for Kairo {
 
 impl Shared {
     /// The subscriptions of this moment.
-    fn subscriptions(&self) -> Arc<[Arc<Running>]> {
-        Arc::clone(&self.subscriptions.read().unwrap_or_else(PoisonError::into_inner))
+    fn running_all(&self) -> Arc<[Arc<Running>]> {
+        self.engine.roster.running()
     }
 
     async fn cancel(&self, id: Uuid) -> Result<bool> {
@@ -205,20 +212,24 @@ impl Shared {
     }
 
     fn running(&self, name: &str) -> Option<Arc<Running>> {
-        self.subscriptions().iter().find(|running| &*running.spec.name == name).cloned()
+        self.engine.roster.find(name)
     }
 
-    /// Lets subscriptions run. Nobody sees the list before they are in it.
+    /// Lets subscriptions run, and tells others that they can give some of theirs.
     fn run(&self, ready: Vec<Ready>) -> Vec<Arc<Running>> {
-        let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        let running: Vec<_> = ready.into_iter().map(|ready| Arc::new(ready.run())).collect();
-        *list = list.iter().chain(&running).cloned().collect();
+        let running = self.engine.roster.run(ready);
+        self.engine.look.notify_one();
         running
     }
 
+    /// Keeps a task that ends with the bus.
+    fn keep(&self, task: JoinHandle<()>) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
     fn remove(&self, name: &str) {
-        let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        *list = list.iter().filter(|running| &*running.spec.name != name).cloned().collect();
+        self.engine.roster.remove(name);
+        self.engine.look.notify_one();
     }
 
     fn ephemerals(&self) -> Arc<Ephemerals> {

@@ -257,7 +257,7 @@ async fn delay(
         scope.give_back(&name, id);
     }
     committed?;
-    shared.planned.notify_one();
+    shared.engine.planned.notify_one();
     Ok(Published::delayed(id))
 }
 
@@ -268,18 +268,20 @@ pub(crate) async fn append_all(
     appends: Vec<Append>,
 ) -> Result<Published> {
     let events = appends.iter().flat_map(|append| &append.events);
-    let names: Vec<_> = events.map(|event| (event.name.clone(), event.id)).collect();
-    let subscriptions = shared.subscriptions();
+    let names: Vec<_> =
+        events.map(|event| (event.name.clone(), event.stream.clone(), event.id)).collect();
+    let subscriptions = shared.running_all();
     let committed = shared.engine.backend.commit(Unit::of_appends(appends)).await;
     if let (Some(scope), Err(_)) = (scope, &committed) {
-        for (name, id) in &names {
+        for (name, _, id) in &names {
             scope.give_back(name, *id);
         }
     }
     let placed = committed?.placed;
     metrics::counter!(observe::PUBLISHED).increment(names.len() as u64);
     let events = names.into_iter().zip(placed);
-    let events = events.map(|((name, _), placed)| PublishedEvent { name, placed }).collect();
+    let events =
+        events.map(|((name, stream, _), placed)| PublishedEvent { name, stream, placed }).collect();
     Ok(Published::in_log(Arc::clone(shared), subscriptions, events))
 }
 

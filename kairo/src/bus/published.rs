@@ -2,14 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Shared, ephemeral::Ran};
+use super::{Shared, ephemeral::Ran, question::Question};
 use crate::{
-    engine::dispatch::{Command, Outcome, Running, Subject, Waiter, scope::refuse_in_handler},
+    engine::dispatch::{Outcome, Running, Subject, scope::refuse_in_handler},
     error::{Error, Result},
-    event::name::EventName,
+    event::name::{EventName, StreamName},
     store::{Placed, Position},
 };
 
@@ -25,7 +24,7 @@ pub struct Published {
 enum State {
     InLog { shared: Arc<Shared>, subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
     Delayed(Uuid),
-    Replayed { shared: Arc<Shared>, letter: Uuid, subscription: Option<Arc<Running>> },
+    Replayed(Arc<Shared>, Replayed),
     Ephemeral(Ran),
 }
 
@@ -33,7 +32,18 @@ enum State {
 #[derive(Clone, Debug)]
 pub(super) struct PublishedEvent {
     pub(super) name: EventName,
+    pub(super) stream: StreamName,
     pub(super) placed: Placed,
+}
+
+/// A letter that is being reprocessed.
+#[derive(Clone)]
+pub(super) struct Replayed {
+    pub(super) letter: Uuid,
+    pub(super) key: StreamName,
+    pub(super) subscription: Arc<str>,
+    /// What runs it in this process, if anything does.
+    pub(super) running: Option<Arc<Running>>,
 }
 
 impl Published {
@@ -49,12 +59,8 @@ impl Published {
         Self { state: State::Delayed(id) }
     }
 
-    pub(super) const fn replayed(
-        shared: Arc<Shared>,
-        letter: Uuid,
-        subscription: Option<Arc<Running>>,
-    ) -> Self {
-        Self { state: State::Replayed { shared, letter, subscription } }
+    pub(super) const fn replayed(shared: Arc<Shared>, replayed: Replayed) -> Self {
+        Self { state: State::Replayed(shared, replayed) }
     }
 
     pub(super) const fn ephemeral(ran: Ran) -> Self {
@@ -69,7 +75,7 @@ impl Published {
             State::InLog { events, .. } => {
                 events.first().map_or(Uuid::nil(), |event| event.placed.id)
             }
-            State::Delayed(id) | State::Replayed { letter: id, .. } => *id,
+            State::Delayed(id) | State::Replayed(_, Replayed { letter: id, .. }) => *id,
             State::Ephemeral(_) => Uuid::nil(),
         }
     }
@@ -79,7 +85,7 @@ impl Published {
     pub fn ids(&self) -> Vec<Uuid> {
         match &self.state {
             State::InLog { events, .. } => events.iter().map(|event| event.placed.id).collect(),
-            State::Delayed(id) | State::Replayed { letter: id, .. } => vec![*id],
+            State::Delayed(id) | State::Replayed(_, Replayed { letter: id, .. }) => vec![*id],
             State::Ephemeral(_) => Vec::new(),
         }
     }
@@ -108,12 +114,13 @@ impl Published {
     fn last(&self) -> Option<&PublishedEvent> {
         match &self.state {
             State::InLog { events, .. } => events.last(),
-            State::Delayed(_) | State::Replayed { .. } | State::Ephemeral(_) => None,
+            State::Delayed(_) | State::Replayed(..) | State::Ephemeral(_) => None,
         }
     }
 
-    /// Waits until every durable subscription that existed at the publish has had a first outcome:
-    /// done, retrying later, dead, or paused.
+    /// Waits until every durable subscription that existed in this process at the publish has had a
+    /// first outcome: done, retrying later, dead, or paused. Where processes share the store, any of
+    /// them may be the one that handles the event.
     ///
     /// # Errors
     /// [`Error::Misuse`] at once inside a handler, which would wait for itself, and for a delayed
@@ -134,57 +141,36 @@ impl Published {
     async fn outcomes(&self, settled: bool) -> Result<Handled> {
         refuse_in_handler()?;
         let mut asked = Vec::new();
-        let shared = match &self.state {
+        match &self.state {
             State::Ephemeral(ran) => return Ok(ran.handled()),
             State::Delayed(_) => {
                 return Err(Error::Misuse("a delayed event is not handled before it is due"));
             }
-            State::Replayed { shared, letter, subscription } => {
-                let Some(running) = subscription else {
-                    return Err(Error::Misuse("the letter's subscription runs in another process"));
-                };
-                asked.push(ask(running, Subject::Letter(*letter), settled).await);
-                shared
+            State::Replayed(shared, replayed) => {
+                let Replayed { letter, key, subscription, running } = replayed;
+                let (name, running) = (Arc::clone(subscription), running.clone());
+                let subject = Subject::Letter(*letter);
+                let question = Question { name, running, subject, key: key.clone(), settled };
+                asked.push(question.ask(shared).await);
             }
             State::InLog { shared, subscriptions, events } => {
                 for event in events {
-                    let subject = Subject::Event(event.placed.position);
-                    let name = event.name.as_str();
+                    let (name, subject) =
+                        (event.name.as_str(), Subject::Event(event.placed.position));
                     for running in subscriptions.iter().filter(|it| it.spec.interest.wants(name)) {
-                        asked.push(ask(running, subject, settled).await);
+                        let (name, key) = (Arc::clone(&running.spec.name), event.stream.clone());
+                        let running = Some(Arc::clone(running));
+                        let question = Question { name, running, subject, key, settled };
+                        asked.push(question.ask(shared).await);
                     }
                 }
-                shared
             }
-        };
+        }
         let mut outcomes = Vec::with_capacity(asked.len());
-        for (name, reply) in asked {
-            outcomes.push((name, answer(shared, reply).await?));
+        for asked in asked {
+            outcomes.push((asked.name(), asked.outcome().await?));
         }
         Ok(Handled { outcomes })
-    }
-}
-
-/// A subscription's name, and its answer unless it has stopped.
-type Asked = (Arc<str>, Option<oneshot::Receiver<Outcome>>);
-
-async fn ask(running: &Running, subject: Subject, settled: bool) -> Asked {
-    let (reply, answer) = oneshot::channel();
-    let command = Command::Watch(subject, Waiter { settled, reply });
-    let sent = running.commands.send(command).await;
-    (Arc::clone(&running.spec.name), sent.is_ok().then_some(answer))
-}
-
-/// One subscription that has stopped says so; when the bus itself stops, nobody is waited for.
-async fn answer(shared: &Shared, reply: Option<oneshot::Receiver<Outcome>>) -> Result<Outcome> {
-    let outcome = match reply {
-        Some(reply) => reply.await.ok(),
-        None => None,
-    };
-    match outcome {
-        Some(outcome) => Ok(outcome),
-        None if *shared.engine.stop.borrow() => Err(Error::Closed),
-        None => Ok(Outcome::Stopped),
     }
 }
 

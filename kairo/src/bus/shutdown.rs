@@ -29,7 +29,7 @@ impl Kairo {
         refuse_in_handler()?;
         let shared = &self.shared;
         shared.engine.stop.send_replace(true);
-        let subscriptions = shared.subscriptions();
+        let subscriptions = shared.running_all();
         let unfinished = shared.finish_within(FINISH_MAX).await;
         if 0 < unfinished {
             tracing::warn!(unfinished, "subscriptions have handlers that do not finish in time");
@@ -37,6 +37,7 @@ impl Kairo {
             shared.finish_within(GIVE_BACK_MAX).await;
         }
         shared.stop_at_once();
+        shared.engine.leave().await;
         shared.engine.backend.close().await?;
         tracing::info!(subscriptions = subscriptions.len(), unfinished, "the bus has shut down");
         Ok(())
@@ -73,11 +74,11 @@ impl Shared {
             () = self.finished() => {}
             () = self.engine.clock.sleep(limit) => {}
         }
-        self.subscriptions().iter().filter(|running| !running.task.is_finished()).count()
+        self.running_all().iter().filter(|running| !running.task.is_finished()).count()
     }
 
     async fn finished(&self) {
-        for running in self.subscriptions().iter() {
+        for running in self.running_all().iter() {
             while !running.task.is_finished() {
                 tokio::select! {
                     () = running.commands.closed() => {}
@@ -90,7 +91,7 @@ impl Shared {
 
     pub(super) fn stop_at_once(&self) {
         self.engine.stop.send_replace(true);
-        for running in self.subscriptions().iter() {
+        for running in self.running_all().iter() {
             running.task.abort();
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);

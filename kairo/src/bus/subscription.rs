@@ -6,8 +6,6 @@ use std::{
     sync::{Arc, PoisonError, Weak},
 };
 
-use tokio::sync::oneshot;
-
 use super::Shared;
 use crate::{
     engine::dispatch::{Command, Running, scope::refuse_in_handler, spec::Spec},
@@ -47,14 +45,15 @@ impl Subscription {
         &self.name
     }
 
-    /// Begins nothing new until resumed; what runs is finished. It does not survive a restart.
+    /// Begins nothing new until resumed; what runs is finished. It survives a restart, and holds in
+    /// every process that shares the store, as [`Subscriptions::pause`](super::Subscriptions::pause)
+    /// says.
     ///
     /// # Errors
-    /// [`Error::Closed`] when the bus has gone; [`Error::Misuse`] for ephemeral events.
+    /// [`Error::Closed`] when the bus has gone; [`Error::Misuse`] for ephemeral events;
+    /// [`Error::Store`] when the store fails.
     pub async fn pause(&self) -> Result {
-        let (reply, paused) = oneshot::channel();
-        self.tell(Command::Pause(reply)).await?;
-        paused.await.map_err(|_| Error::Closed)
+        self.shared()?.pause(&self.name).await
     }
 
     /// Goes on.
@@ -62,37 +61,32 @@ impl Subscription {
     /// # Errors
     /// As [`pause`](Self::pause).
     pub async fn resume(&self) -> Result {
-        self.tell(Command::Resume).await
+        self.shared()?.resume(&self.name).await
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>> {
+        self.shared.upgrade().ok_or(Error::Closed)
     }
 
     /// Finishes what runs, stops, and deletes the subscription's place in the log; its dead
-    /// letters stay.
+    /// letters stay. Other processes that run it stop as well.
     ///
     /// # Errors
     /// [`Error::Closed`] when the bus has gone; [`Error::Store`] when the store fails.
     pub async fn unsubscribe(self) -> Result {
         refuse_in_handler()?;
-        let shared = self.shared.upgrade().ok_or(Error::Closed)?;
-        if self.running.is_none() {
+        let shared = self.shared()?;
+        let Some(running) = &self.running else {
             let mut ephemerals = shared.ephemerals.write().unwrap_or_else(PoisonError::into_inner);
             Arc::make_mut(&mut ephemerals).remove(&self.name);
             return Ok(());
-        }
-        self.tell(Command::Stop).await?;
+        };
+        running.commands.send(Command::Stop).await.map_err(|_| Error::Closed)?;
         // The channel closes when the loop has written its last progress.
-        if let Some(running) = &self.running {
-            running.commands.closed().await;
-        }
+        running.commands.closed().await;
         shared.remove(&self.name);
         shared.engine.backend.remove_subscription(self.name.to_string()).await?;
         Ok(())
-    }
-
-    async fn tell(&self, command: Command) -> Result {
-        let Some(running) = &self.running else {
-            return Err(Error::Misuse("a subscription of ephemeral events cannot be paused"));
-        };
-        running.commands.send(command).await.map_err(|_| Error::Closed)
     }
 }
 

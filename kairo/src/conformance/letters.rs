@@ -85,6 +85,38 @@ pub async fn the_list_goes_on_behind_a_letter(case: Case) -> Result {
     Ok(())
 }
 
+/// A list can also be read from its end.
+pub async fn the_newest_letters_come_first_on_request(case: Case) -> Result {
+    let letters = [1, 2, 2, 0, 3].map(|seconds| case.letter("mail", seconds));
+    case.bury("mail", letters.to_vec()).await?;
+    let mut expected = letters.map(|letter| (letter.last_failed, letter.id));
+    expected.sort_unstable();
+    expected.reverse();
+    let newest = LetterFilter { newest_first: true, ..LetterFilter::default() };
+    assert_eq!(list(&case, newest.clone()).await?, expected.map(|(_, id)| id));
+    let rest = LetterFilter { after: Some(expected[1]), limit: Some(2), ..newest };
+    assert_eq!(list(&case, rest).await?, [expected[2].1, expected[3].1]);
+    Ok(())
+}
+
+/// Those that are reprocessed or hold their key, of one subscription or of all.
+pub async fn pending_letters_can_be_listed_alone(case: Case) -> Result {
+    let mut letters = [0, 1, 2].map(|seconds| case.letter("mail", seconds));
+    letters[2].holds_key = true;
+    let other = DeadLetter { holds_key: true, ..case.letter("other", 3) };
+    let [replayed, _, holding] = letters.each_ref().map(|letter| letter.id);
+    case.bury("mail", letters.to_vec()).await?;
+    case.bury("other", vec![other.clone()]).await?;
+    change(&case, replay(replayed, None, case.now())).await?;
+    let pending = LetterFilter { pending: true, ..LetterFilter::default() };
+    assert_eq!(list(&case, pending.clone()).await?, [replayed, holding]);
+    let all = LetterFilter { event: Some(case.name("happened").to_string()), ..pending };
+    let found = case.store.letters(all).await?;
+    let found: Vec<_> = found.iter().map(|letter| letter.id).collect();
+    assert_eq!(found, [replayed, holding, other.id]);
+    Ok(())
+}
+
 /// Every field, also of bytes that are no JSON.
 pub async fn a_letter_keeps_its_bytes(case: Case) -> Result {
     let reasons = [

@@ -191,6 +191,8 @@ macro_rules! __laws {
                 letters_are_listed_oldest_first
                 filters_narrow_the_list
                 the_list_goes_on_behind_a_letter
+                the_newest_letters_come_first_on_request
+                pending_letters_can_be_listed_alone
                 a_letter_keeps_its_bytes
                 a_letter_is_buried_once
                 a_letter_is_reprocessed_and_dies_again

@@ -147,6 +147,12 @@ impl DeadLetter {
         self.failures.last().and_then(|failed| failed.errors.first()).map_or("", String::as_str)
     }
 
+    /// Whether its subscription must know of it: it is being reprocessed, or holds its key.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.holds_key || self.state != LetterState::Dead
+    }
+
     /// The key that its event has, or held.
     pub(crate) fn key(&self) -> String {
         self.original.stream.to_string()
@@ -308,10 +314,14 @@ pub struct LetterFilter {
     pub reason: Option<Reason>,
     /// Those that died at or before this time.
     pub dead_until: Option<Timestamp>,
+    /// Only those that are [pending](DeadLetter::is_pending).
+    pub pending: bool,
     /// Those behind this one, in the order of the list.
     pub after: Option<(Timestamp, Uuid)>,
     /// At most so many; `None` means 100.
     pub limit: Option<usize>,
+    /// The newest first, instead of the oldest.
+    pub newest_first: bool,
 }
 
 impl LetterFilter {
@@ -325,6 +335,11 @@ impl LetterFilter {
             && self.event.as_ref().is_none_or(|wanted| letter.original.name == wanted.as_str())
             && self.reason.is_none_or(|wanted| wanted == letter.reason)
             && self.dead_until.is_none_or(|until| letter.last_failed <= until)
-            && self.after.is_none_or(|after| after < (letter.last_failed, letter.id))
+            && (!self.pending || letter.is_pending())
+            && self.after.is_none_or(|after| self.is_behind(after, (letter.last_failed, letter.id)))
+    }
+
+    fn is_behind(&self, one: (Timestamp, Uuid), other: (Timestamp, Uuid)) -> bool {
+        if self.newest_first { other < one } else { one < other }
     }
 }

@@ -102,13 +102,15 @@ pub trait Deliveries: Store {
 ///
 /// # Laws
 /// - `letters_are_listed_oldest_first`, by the time of death and then by id; filters narrow them.
+/// - `the_newest_letters_come_first_on_request`
+/// - `pending_letters_can_be_listed_alone`: those that are being reprocessed or hold their key.
 /// - `a_letter_keeps_its_bytes`
 /// - `a_letter_is_buried_once`: burying an id that is there already is ignored, so that a repeated
 ///   progress leaves what has become of the letter since.
 /// - `a_change_of_a_missing_letter_is_not_found`: and nothing of its unit takes effect.
 /// - `a_change_in_the_wrong_state_is_refused`
 pub trait DeadLetters: Store {
-    /// The letters that pass the filter, oldest first.
+    /// The letters that pass the filter, oldest first unless it says otherwise.
     fn letters(&self, filter: LetterFilter) -> BoxFuture<'_, Result<Vec<DeadLetter>>>;
 
     /// One letter.

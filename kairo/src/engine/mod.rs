@@ -2,15 +2,21 @@
 
 pub(crate) mod registry;
 pub(crate) mod dispatch;
+pub(crate) mod ownership;
 pub(crate) mod tail;
 pub(crate) mod timetable;
 pub(crate) mod trouble;
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
-use self::{dispatch::Releases, tail::Tail, trouble::Trouble};
+use self::{
+    dispatch::Releases,
+    ownership::{Lease, Roster},
+    tail::Tail,
+    trouble::Trouble,
+};
 use crate::{clock::Clock, delivery::Backend, handler::context::States};
 
 /// What all subscriptions of a process share.
@@ -20,6 +26,15 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) states: Arc<States>,
     pub(crate) tail: Tail,
+    /// Whether processes share the store's subscriptions.
+    pub(crate) is_shared: bool,
+    /// What this process has claimed holds while this does.
+    pub(crate) lease: watch::Sender<Lease>,
+    pub(crate) roster: Roster,
+    /// Rings when it should be looked who has what.
+    pub(crate) look: Notify,
+    /// Rings when an event was delayed.
+    pub(crate) planned: Notify,
     /// Claims on their way back to the store.
     pub(crate) released: Releases,
     /// After an unclean stop, what may have caused it runs alone: one event in the whole process.

@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-
 use super::{Engine, stopped};
 use crate::{
     clock::{Timestamp, after},
@@ -21,8 +19,8 @@ const POLL: Duration = Duration::from_mins(1);
 /// The pause after a failed commit.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
-/// Moves due events into the log until the bus stops; `planned` signals a new delayed event.
-pub(crate) async fn follow(engine: Arc<Engine>, planned: Arc<Notify>) {
+/// Moves due events into the log until the bus stops.
+pub(crate) async fn follow(engine: Arc<Engine>) {
     let mut stop = engine.stopping();
     loop {
         let worked = work(&engine).await;
@@ -34,7 +32,7 @@ pub(crate) async fn follow(engine: Arc<Engine>, planned: Arc<Notify>) {
         tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
-            () = planned.notified() => {}
+            () = engine.planned.notified() => {}
             () = engine.clock.sleep_until(look) => {}
         }
     }

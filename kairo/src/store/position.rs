@@ -23,6 +23,16 @@ impl Position {
     /// Before every event.
     pub const START: Self = Self { epoch: 0, order: 0, sequence: 0 };
 
+    /// The last place before this one: no event lies between the two.
+    pub(crate) const fn preceding(self) -> Self {
+        match (self.sequence.checked_sub(1), self.order.checked_sub(1)) {
+            (Some(sequence), _) => Self { sequence, ..self },
+            // Stores keep positions as signed numbers.
+            (None, Some(order)) => Self { order, sequence: i64::MAX.unsigned_abs(), ..self },
+            (None, None) => self,
+        }
+    }
+
     /// A position in a store with one writer, where the sequence says it all.
     #[must_use]
     pub const fn at_sequence(sequence: u64) -> Self {

@@ -13,8 +13,8 @@ use crate::{
     },
     clock::Timestamp,
     delivery::{
-        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, LetterState, Parked, Partitions,
-        Progress, Share, Steer, SubscriptionRow, partition,
+        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, Parked, Partitions, Progress,
+        Share, Steer, SubscriptionRow, partition,
     },
     error::{Error, Result},
     event::name::StreamName,
@@ -113,7 +113,11 @@ impl Deliveries for MemoryStore {
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            self.with(|state| Ok(state.subscriptions.remove(&subscription).is_some())).await
+            let removed =
+                self.with(|state| Ok(state.subscriptions.remove(&subscription).is_some()));
+            let removed = removed.await?;
+            self.tell_others();
+            Ok(removed)
         })
     }
 
@@ -217,7 +221,7 @@ impl State {
     fn pending_letters(&self, subscription: &str, partitions: Partitions) -> Vec<DeadLetter> {
         let pending = |letter: &&DeadLetter| {
             letter.subscription == subscription
-                && (letter.holds_key || letter.state != LetterState::Dead)
+                && letter.is_pending()
                 && partitions.have(letter.original.stream.as_str())
         };
         self.letters_by_age().filter(pending).cloned().collect()

@@ -15,7 +15,11 @@ impl DeadLetters for MemoryStore {
             self.with(|state| {
                 let limit = filter.limit.unwrap_or(LetterFilter::LIMIT);
                 let passing = state.letters_by_age().filter(|letter| filter.passes(letter));
-                Ok(passing.take(limit).cloned().collect())
+                Ok(if filter.newest_first {
+                    passing.rev().take(limit).cloned().collect()
+                } else {
+                    passing.take(limit).cloned().collect()
+                })
             })
             .await
         })
@@ -28,7 +32,7 @@ impl DeadLetters for MemoryStore {
 
 impl State {
     /// All letters in the order in which they are listed.
-    pub(super) fn letters_by_age(&self) -> impl Iterator<Item = &DeadLetter> {
+    pub(super) fn letters_by_age(&self) -> impl DoubleEndedIterator<Item = &DeadLetter> {
         self.letters_by_death.iter().filter_map(|(_, id)| self.letters.get(id))
     }
 

@@ -156,17 +156,22 @@ impl RedisStore {
             || "letters".to_owned(),
             |subscription| format!("letters-of:{subscription}"),
         );
-        let high = filter
+        let latest = filter
             .dead_until
             .map_or_else(|| b"+".to_vec(), |until| [b"[", &place(until, Uuid::max())[..]].concat());
         let mut after = filter.after;
         let mut letters = Vec::new();
         while letters.len() < limit {
-            let low = after
-                .map_or_else(|| b"-".to_vec(), |(time, id)| [b"(", &place(time, id)[..]].concat());
+            let behind = after.map(|(time, id)| [b"(", &place(time, id)[..]].concat());
+            let (low, high) = if filter.newest_first {
+                (b"-".to_vec(), behind.unwrap_or_else(|| latest.clone()))
+            } else {
+                (behind.unwrap_or_else(|| b"-".to_vec()), latest.clone())
+            };
             let found = self
                 .read(&scripts::LETTERS, |command| {
                     command.arg(&room).arg(&low[..]).arg(&high[..]).arg(LOOKED_AT_MAX);
+                    command.arg(u8::from(filter.newest_first));
                 })
                 .await?;
             let found = self.understood(read_letters(found))?;

@@ -29,8 +29,24 @@ macro_rules! columns {
 }
 
 macro_rules! select {
-    ($rest:literal) => {
-        concat!("SELECT ", columns!(), " FROM kairo_dead_letter ", $rest)
+    ($($rest:literal),+) => {
+        concat!("SELECT ", columns!(), " FROM kairo_dead_letter ", $($rest),+)
+    };
+}
+
+/// Letters behind one, oldest or newest first, of one subscription or of all.
+macro_rules! select_filtered {
+    ($behind:literal, $of:literal, $order:literal) => {
+        select!(
+            "WHERE (last_failed, id) ",
+            $behind,
+            " (?1, ?2) AND last_failed <= ?3 AND (?4 IS NULL OR name = ?4) \
+             AND (?5 IS NULL OR reason = ?5) \
+             AND (?7 = 0 OR due IS NOT NULL OR holds_key = 1) ",
+            $of,
+            $order,
+            " LIMIT ?6"
+        )
     };
 }
 
@@ -74,32 +90,30 @@ fn filtered(
     filter: &LetterFilter,
     names: &mut Names,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
-    const ALL: &str = select!(
-        "WHERE (last_failed, id) > (?1, ?2) AND last_failed <= ?3 \
-         AND (?4 IS NULL OR name = ?4) AND (?5 IS NULL OR reason = ?5) \
-         ORDER BY last_failed, id LIMIT ?6"
-    );
-    const OF_ONE: &str = select!(
-        "WHERE (last_failed, id) > (?1, ?2) AND last_failed <= ?3 \
-         AND (?4 IS NULL OR name = ?4) AND (?5 IS NULL OR reason = ?5) \
-         AND subscription = ?7 ORDER BY last_failed, id LIMIT ?6"
-    );
+    const ALL: &str = select_filtered!(">", "", "ORDER BY last_failed, id");
+    const OF_ONE: &str =
+        select_filtered!(">", "AND subscription = ?8 ", "ORDER BY last_failed, id");
+    const NEWEST: &str = select_filtered!("<", "", "ORDER BY last_failed DESC, id DESC");
+    const NEWEST_OF_ONE: &str =
+        select_filtered!("<", "AND subscription = ?8 ", "ORDER BY last_failed DESC, id DESC");
     let (after, after_id) = match filter.after {
         Some((time, id)) => (time.as_microsecond(), id.as_bytes().to_vec()),
+        None if filter.newest_first => (i64::MAX, Vec::new()),
         None => (i64::MIN, Vec::new()),
     };
     let until = Time(filter.dead_until.unwrap_or(Timestamp::MAX));
     let reason = filter.reason.map(Reason::as_str);
     let limit = Count(filter.limit.unwrap_or(LetterFilter::LIMIT) as u64);
     let mut values: Vec<&dyn ToSql> =
-        vec![&after, &after_id, &until, &filter.event, &reason, &limit];
-    match &filter.subscription {
-        None => collect(connection, ALL, &values, names),
-        Some(subscription) => {
-            values.push(subscription);
-            collect(connection, OF_ONE, &values, names)
-        }
-    }
+        vec![&after, &after_id, &until, &filter.event, &reason, &limit, &filter.pending];
+    values.extend(filter.subscription.as_ref().map(|name| name as &dyn ToSql));
+    let select = match (&filter.subscription, filter.newest_first) {
+        (None, false) => ALL,
+        (Some(_), false) => OF_ONE,
+        (None, true) => NEWEST,
+        (Some(_), true) => NEWEST_OF_ONE,
+    };
+    collect(connection, select, &values, names)
 }
 
 fn collect(

@@ -124,7 +124,7 @@ impl Kairo {
 
     /// A handler that runs here, and the generation of its subscription.
     async fn replayable(&self, handler: &str) -> Result<(Arc<Spec>, u32)> {
-        let running = self.shared.subscriptions();
+        let running = self.shared.running_all();
         let is_meant = |name: &str| {
             name.strip_suffix(handler).is_some_and(|rest| rest.is_empty() || rest.ends_with("::"))
         };

@@ -3,25 +3,29 @@
 use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt, stream::FuturesUnordered};
-use tokio::{sync::mpsc, task::JoinHandle};
-use uuid::Uuid;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use super::{
     buffer::Buffer,
     circuit::Circuit,
+    command::Command,
     deliver::panic_text,
+    keeper::{Found, Keeper, Parting, View},
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
     replays::Replays,
-    runner::{Command, Runner},
+    runner::Runner,
     spec::Spec,
     suspects::Suspects,
     waiters::Waiters,
 };
 use crate::{
     clock::Timestamp,
-    delivery::{Claim, Claimed, LetterState, Parked, ParkedState, partition::PARTITIONS_MAX},
+    delivery::{Claim, Claimed, LetterState, Parked, ParkedState},
     engine::{Engine, trouble::Trouble},
     error::Result,
     observe,
@@ -36,32 +40,55 @@ const COMMANDS_MAX: usize = 1_024;
 pub(crate) struct Running {
     pub(crate) spec: Arc<Spec>,
     pub(crate) commands: mpsc::Sender<Command>,
+    /// What this process has of it.
+    pub(crate) view: watch::Receiver<View>,
     pub(crate) task: JoinHandle<()>,
 }
 
-/// A subscription that is ours, and does not run yet. It is in a box, because it is large and passes
-/// through several hands.
-pub(crate) struct Ready(Box<Runner>);
+/// A subscription that has been claimed, and does not run yet.
+pub(crate) struct Ready {
+    keeper: Keeper,
+    found: Option<Found>,
+    commands: mpsc::Sender<Command>,
+    view: watch::Receiver<View>,
+}
 
 impl Ready {
+    fn of(engine: &Arc<Engine>, spec: Spec, partitions_max: u32, found: Option<Found>) -> Self {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let first = found.as_ref().map(|found| View::of(&found.claimed)).unwrap_or_default();
+        let (sender, view) = watch::channel(first);
+        let keeper = Keeper {
+            engine: Arc::clone(engine),
+            spec: Arc::new(spec),
+            commands: receiver,
+            view: sender,
+            partitions_max,
+            learnt: None,
+        };
+        Self { keeper, found, commands, view }
+    }
+
     /// Lets it run.
     pub(crate) fn run(self) -> Running {
-        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        let spec = Arc::clone(&self.0.spec);
-        let task = tokio::spawn(watched(Arc::clone(&spec), self.0.run(receiver)));
-        Running { spec, commands, task }
+        let Self { keeper, found, commands, view } = self;
+        let spec = Arc::clone(&keeper.spec);
+        let task = tokio::spawn(watched(Arc::clone(&spec), keeper.keep(found)));
+        Running { spec, commands, view, task }
     }
 }
 
 /// Claims subscriptions in one commit.
 pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Ready>> {
-    let claims = specs.iter().map(request).collect();
-    let claimed = engine.backend.claim(Uuid::nil(), claims).await?.into_iter().flatten();
+    let owner = engine.owner().await?;
+    let goals = engine.goals(owner, &specs).await?;
+    let claims = specs.iter().zip(&goals).map(|(spec, goal)| request(spec, *goal)).collect();
+    let claimed = engine.backend.claim(owner, claims).await?;
     let log_end = engine.backend.head().await?;
-    let ready = specs
-        .into_iter()
-        .zip(claimed)
-        .map(|(spec, claimed)| Ready(resume(Arc::clone(engine), Arc::new(spec), claimed, log_end)));
+    let ready = specs.into_iter().zip(goals).zip(claimed).map(|((spec, goal), claimed)| {
+        let found = claimed.map(|claimed| Found { owner, claimed, log_end });
+        Ready::of(engine, spec, goal, found)
+    });
     Ok(ready.collect())
 }
 
@@ -73,36 +100,47 @@ async fn watched(spec: Arc<Spec>, run: impl Future<Output = ()>) {
     }
 }
 
-fn request(spec: &Spec) -> Claim {
+pub(super) fn request(spec: &Spec, partitions_max: u32) -> Claim {
     Claim {
         subscription: spec.name.to_string(),
         start: spec.start,
         renamed_from: spec.renamed_from.map(str::to_owned),
-        partitions_max: PARTITIONS_MAX,
+        partitions_max,
     }
 }
 
-fn resume(
-    engine: Arc<Engine>,
-    spec: Arc<Spec>,
-    claimed: Claimed,
-    log_end: Position,
-) -> Box<Runner> {
+/// What a claim goes on with.
+pub(super) struct Resumed {
+    pub(super) engine: Arc<Engine>,
+    pub(super) spec: Arc<Spec>,
+    pub(super) view: watch::Sender<View>,
+    /// What an earlier claim has learnt.
+    pub(super) learnt: Option<(Circuit, Waiters)>,
+}
+
+/// A loop that goes on where a claim stands.
+pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> Box<Runner> {
+    let Resumed { engine, spec, view, learnt } = resumed;
+    view.send_replace(View::of(&claimed));
+    let (circuit, waiters) =
+        learnt.unwrap_or_else(|| (Circuit::new(spec.circuit_breaker), Waiters::default()));
     let recorded = claimed.checkpoint.low_water;
     let mut runner = Box::new(Runner {
         epoch: claimed.epoch,
         generation: claimed.generation,
+        partitions: claimed.partitions,
+        lease: engine.is_shared.then(|| engine.lease.subscribe()),
         ledger: Ledger::resume(claimed.checkpoint),
         lanes: Lanes::new(spec.ordered),
         parking: Parking::new(spec.ordered),
         replays: Replays::default(),
-        circuit: Circuit::new(spec.circuit_breaker),
+        circuit,
         suspects: if claimed.unclean {
             Suspects::after_unclean_stop(log_end)
         } else {
             Suspects::none()
         },
-        waiters: Waiters::default(),
+        waiters,
         running: FuturesUnordered::new(),
         unsettled: 0,
         buffer: Buffer::default(),
@@ -117,6 +155,8 @@ fn resume(
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
         paused: claimed.paused,
         stopping: false,
+        parting: Parting::default(),
+        view,
         engine,
         spec,
     });
@@ -133,6 +173,13 @@ fn resume(
     }
     claimed.parked.into_iter().for_each(|row| runner.load(row));
     runner
+}
+
+impl View {
+    fn of(claimed: &Claimed) -> Self {
+        let held = Some((claimed.partitions, claimed.epoch));
+        Self { held, paused: claimed.paused, has_letters: !claimed.letters.is_empty() }
+    }
 }
 
 impl Runner {
@@ -152,7 +199,9 @@ impl Runner {
             ParkedState::Alone { crashes } => {
                 self.suspects.count(position, crashes + 1);
                 // One that came from the log, or from a letter, is met there again.
-                let again = self.ledger.covers(position) && !self.replays.holds(position);
+                let is_read =
+                    self.ledger.covers(position) || self.ledger.is_ahead(&row.key, position);
+                let again = is_read && !self.replays.holds(position);
                 if again {
                     let state = ParkedState::Retry { due: Timestamp::MIN };
                     self.parking.park(Parked { state, ..row });

@@ -69,7 +69,9 @@ impl Runner {
     }
 
     fn enter(&mut self, event: Arc<Recorded>) {
-        if self.spec.interest.wants(event.event.name.as_str()) && self.ledger.enter(event.position)
+        if self.spec.interest.wants(event.event.name.as_str())
+            && self.is_ours(&event)
+            && self.ledger.enter(event.position)
         {
             self.offer(event);
         }
@@ -81,6 +83,12 @@ impl Runner {
         if self.scanned_since.is_none() && self.recorded < self.ledger.read_to() {
             self.scanned_since = Some(self.engine.clock.now());
         }
+    }
+
+    /// Whether an event belongs to our partitions, and nobody who had them before is beyond it.
+    fn is_ours(&self, event: &Recorded) -> bool {
+        let key = event.event.stream.as_str();
+        self.partitions.have(key) && !self.ledger.is_ahead(key, event.position)
     }
 
     /// Lets an event wait for its turn: in a lane, or parked behind an earlier one of its key.

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    delivery::{Checkpoint, checkpoint::FINISHED_MAX},
+    delivery::{Ahead, Checkpoint, checkpoint::FINISHED_MAX},
     store::Position,
 };
 
@@ -18,6 +18,8 @@ pub(super) struct Ledger {
     window: VecDeque<Entry>,
     /// Finished above the low water when the subscription was claimed, not met again yet.
     claimed: VecDeque<Position>,
+    /// Partitions that were further than the low water when the subscription was claimed.
+    ahead: Vec<Ahead>,
 }
 
 #[derive(Debug)]
@@ -29,8 +31,15 @@ struct Entry {
 impl Ledger {
     /// Goes on where a checkpoint stands.
     pub(super) fn resume(checkpoint: Checkpoint) -> Self {
-        let Checkpoint { low_water, finished, ahead: _ } = checkpoint;
-        Self { low_water, read_to: low_water, window: VecDeque::new(), claimed: finished.into() }
+        let Checkpoint { low_water, finished, ahead } = checkpoint;
+        let (window, claimed) = (VecDeque::new(), finished.into());
+        Self { low_water, read_to: low_water, window, claimed, ahead }
+    }
+
+    /// Whether another owner was beyond this place in the partition of its key.
+    pub(super) fn is_ahead(&self, key: &str, position: Position) -> bool {
+        let is_in = |ahead: &Ahead| position <= ahead.low_water && ahead.partitions.have(key);
+        !self.ahead.is_empty() && self.ahead.iter().any(is_in)
     }
 
     /// Where reading goes on.
@@ -95,8 +104,8 @@ impl Ledger {
     /// What a checkpoint says now.
     pub(super) fn checkpoint(&self) -> Checkpoint {
         let early = self.window.iter().filter(|entry| entry.finished).map(|entry| entry.position);
-        let finished = early.chain(self.claimed.iter().copied()).take(FINISHED_MAX).collect();
-        Checkpoint { finished, ..Checkpoint::at(self.low_water) }
+        let finished = early.chain(self.claimed.iter().copied()).collect();
+        Checkpoint { low_water: self.low_water, finished, ahead: self.ahead.clone() }
     }
 
     /// Raises the low water past all that is finished; what it passes needs no place of its own.
@@ -108,12 +117,16 @@ impl Ledger {
             self.low_water = self.low_water.max(self.read_to);
         }
         while self.claimed.pop_front_if(|claimed| *claimed <= self.low_water).is_some() {}
+        if !self.ahead.is_empty() {
+            self.ahead.retain(|ahead| self.low_water < ahead.low_water);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Partitions;
 
     fn at(sequence: u64) -> Position {
         Position::at_sequence(sequence)
@@ -168,6 +181,25 @@ mod tests {
         let mut ledger = Ledger::resume(Checkpoint { finished, ..Checkpoint::at(at(3)) });
         ledger.scanned(at(9));
         check(&ledger, 9, &[20]);
+    }
+
+    #[test]
+    fn a_partition_that_is_ahead_stays_so_until_the_others_have_caught_up() {
+        let all = Partitions::all(32).unwrap();
+        let partitions = Partitions::of_bits(1 << all.of("a"), 32).unwrap();
+        let ahead = vec![Ahead { partitions, low_water: at(5) }];
+        let mut ledger =
+            Ledger::resume(Checkpoint { ahead: ahead.clone(), ..Checkpoint::at(at(1)) });
+        assert!(ledger.is_ahead("a", at(5)) && !ledger.is_ahead("a", at(6)));
+        let keys = (0..1_000).map(|key| key.to_string());
+        let other = { keys }.find(|key| !partitions.have(key)).unwrap();
+        assert!(!ledger.is_ahead(&other, at(5)));
+        ledger.enter(at(4));
+        ledger.scanned(at(4));
+        assert_eq!(ledger.checkpoint().ahead, ahead);
+        ledger.finish(at(4));
+        ledger.scanned(at(5));
+        check(&ledger, 5, &[]);
     }
 
     #[test]

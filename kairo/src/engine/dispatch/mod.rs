@@ -5,9 +5,11 @@ mod buffer;
 mod burial;
 mod circuit;
 mod claim;
+mod command;
 mod deliver;
 mod intake;
 mod job;
+mod keeper;
 mod lanes;
 mod ledger;
 mod parking;
@@ -26,8 +28,10 @@ mod waiters;
 pub use self::waiters::Outcome;
 pub(crate) use self::{
     claim::{Ready, Running, claim},
+    command::{Command, KnownLetter, Status},
     deliver::{RunMiss, caught, deliver_again, run_on},
+    keeper::{Hold, View},
     releases::Releases,
-    runner::{Command, Status},
+    settle::outcome_of,
     waiters::{Subject, Waiter},
 };

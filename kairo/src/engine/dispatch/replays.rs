@@ -103,6 +103,11 @@ impl Replays {
         Some(letter)
     }
 
+    /// The letters that are to be delivered.
+    pub(super) fn letters(&self) -> impl Iterator<Item = Uuid> {
+        self.letters.keys().copied()
+    }
+
     /// When the next letter has its turn.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)

@@ -8,17 +8,18 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use metrics::Counter;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinHandle,
 };
-use uuid::Uuid;
 
 use super::{
     ahead::Ahead,
     buffer::Buffer,
     circuit::Circuit,
+    command::{Command, KnownLetter, Status},
     deliver::Ended,
     job::Job,
+    keeper::{Parting, View},
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
@@ -30,10 +31,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::DeadLetter,
-    engine::{Engine, stopped, trouble::Trouble},
-    error::Result,
-    event::record::Recorded,
+    delivery::Partitions,
+    engine::{Engine, ownership::Lease, stopped, trouble::Trouble},
+    error::{Error, Result},
+    event::{name::StreamName, record::Recorded},
     store::{BoxFuture, Position},
 };
 
@@ -50,38 +51,6 @@ const LOOK: Duration = Duration::from_mins(1);
 /// How long a low water that nobody's event moved waits before it is written down.
 const SCAN_DELAY: Duration = Duration::from_secs(5);
 
-/// What a subscription can be told or asked.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Somebody waits for an outcome.
-    Watch(Subject, Waiter),
-    /// Nothing new begins until resumed; the answer says that this holds.
-    Pause(oneshot::Sender<()>),
-    /// New events begin again.
-    Resume,
-    /// These letters are being reprocessed.
-    Replay(Vec<DeadLetter>),
-    /// A letter has gone, by the hand of an operator.
-    LetterGone(Uuid),
-    /// How it is.
-    Status(oneshot::Sender<Status>),
-    /// Stop as at a shutdown.
-    Stop,
-}
-
-/// How a subscription is.
-#[derive(Clone, Debug)]
-pub(crate) struct Status {
-    pub(crate) paused: bool,
-    pub(crate) open_until: Option<Timestamp>,
-    pub(crate) running: usize,
-    pub(crate) parked: usize,
-    pub(crate) newer: usize,
-    pub(crate) full: bool,
-    pub(crate) read_to: Position,
-    pub(crate) failing: Option<String>,
-}
-
 /// Parked events whose turn has come, as they were asked for and as the store has them.
 pub(super) struct DueRows {
     pub(super) due: Vec<Position>,
@@ -93,6 +62,9 @@ pub(super) struct Runner {
     pub(super) spec: Arc<Spec>,
     pub(super) epoch: u64,
     pub(super) generation: u32,
+    pub(super) partitions: Partitions,
+    /// The lease under which they are claimed, where processes share the store.
+    pub(super) lease: Option<watch::Receiver<Lease>>,
     pub(super) ledger: Ledger,
     pub(super) lanes: Lanes,
     pub(super) parking: Parking,
@@ -121,6 +93,9 @@ pub(super) struct Runner {
     pub(super) processed: Counter,
     pub(super) paused: bool,
     pub(super) stopping: bool,
+    /// What follows then.
+    pub(super) parting: Parting,
+    pub(super) view: watch::Sender<View>,
 }
 
 pub(super) struct Recording {
@@ -130,8 +105,12 @@ pub(super) struct Recording {
 }
 
 impl Runner {
-    /// Runs until the bus stops or the claim is lost; then gives the claim back.
-    pub(super) async fn run(mut self: Box<Self>, mut commands: mpsc::Receiver<Command>) {
+    /// Runs until it is drained: because the bus stops, or because it was told to part.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the claim is lost, and others after which it
+    /// cannot go on.
+    pub(super) async fn run(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result {
         let mut tail = self.engine.tail.watch();
         let mut stop = self.engine.stopping();
         loop {
@@ -140,26 +119,34 @@ impl Runner {
             self.take_in(now);
             let ended_at_once = self.start(now);
             self.record_if_due(now);
-            let noted = if ended_at_once {
+            if ended_at_once {
                 // There may be room for more; but other tasks want this thread too.
                 tokio::task::yield_now().await;
-                let noted = self.wait(None, &mut commands, &mut tail, &mut stop).now_or_never();
-                noted.unwrap_or(Ok(()))
+                let noted = self.wait(None, commands, &mut tail, &mut stop).now_or_never();
+                noted.unwrap_or(Ok(()))?;
             } else if self.is_finished() {
-                break;
+                return Ok(());
             } else {
                 let due = self.next_due(now);
-                self.wait(due, &mut commands, &mut tail, &mut stop).await
-            };
-            if let Err(error) = noted {
-                tracing::error!(subscription = %self.spec.name, %error, "the subscription stops");
-                return;
+                self.wait(due, commands, &mut tail, &mut stop).await?;
+            }
+            if self.parting.is_fenced {
+                return Err(Error::Fenced { subscription: self.spec.name.to_string() });
             }
         }
-        let (backend, claim) = (&*self.engine.backend, (self.spec.name.to_string(), self.epoch));
-        if let Err(error) = self.engine.released.give_back(backend, claim).await {
-            tracing::warn!(subscription = %self.spec.name, %error, "claims are not given back");
-        }
+    }
+
+    /// Drops all that runs and is being written, and keeps what the next claim should know.
+    pub(super) fn end(self: Box<Self>) -> (Parting, Circuit, Waiters) {
+        let Self { parting, circuit, mut waiters, .. } = *self;
+        waiters.forget_questions();
+        (parting, circuit, waiters)
+    }
+
+    /// Whether the lease is over, by a clock that also runs while the machine sleeps, and has not
+    /// been renewed or lost yet: nothing new begins.
+    pub(super) fn is_lease_over(&self, now: Timestamp) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.borrow().until <= now)
     }
 
     fn is_finished(&self) -> bool {
@@ -174,9 +161,11 @@ impl Runner {
         tail: &mut watch::Receiver<Position>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result {
+        let is_over = self.lease.is_some() && self.is_lease_over(self.engine.clock.now());
         tokio::select! {
             biased;
             Some(command) = commands.recv() => self.obey(command),
+            () = renewed(self.lease.as_mut()), if is_over => {}
             result = committed(self.recording.as_mut()), if self.recording.is_some() => {
                 self.recorded(result)?;
             }
@@ -229,16 +218,16 @@ impl Runner {
         match command {
             Command::Watch(subject, waiter) => self.answer(subject, waiter),
             Command::Pause(reply) => {
-                self.paused = true;
+                self.set_paused(true);
                 self.waiters.resolve_all(Outcome::Paused);
                 // Whoever asked may have gone.
-                let _ = reply.send(());
+                let _ = reply.map(|reply| reply.send(()));
             }
-            Command::Resume => self.paused = false,
+            Command::Resume => self.set_paused(false),
             Command::Replay(letters) => {
-                for letter in letters {
-                    self.replays.offer(letter);
-                }
+                let ours = letters.into_iter().filter(|it| self.partitions.have(&it.key()));
+                ours.for_each(|letter| self.replays.offer(letter));
+                self.view.send_modify(|view| view.has_letters = true);
             }
             // One that runs is let go when it ends, so that nothing of its key runs beside it.
             Command::LetterGone(id) if self.replays.mark_gone(id) => {}
@@ -252,12 +241,46 @@ impl Runner {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.status());
             }
-            Command::Stop => self.stopping = true,
+            Command::Letters(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.known_letters());
+            }
+            Command::Claim(partitions_max) => {
+                self.parting.partitions_max = Some(partitions_max);
+                self.stopping = true;
+            }
+            Command::Fenced => self.parting.is_fenced = true,
+            Command::Hold(held) => {
+                self.parting.held.push(held);
+                self.stopping = true;
+            }
+            Command::Stop => {
+                self.parting.is_last = true;
+                self.stopping = true;
+            }
         }
     }
 
+    fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        self.view.send_modify(|view| view.paused = paused);
+    }
+
+    fn known_letters(&self) -> Vec<KnownLetter> {
+        let letters = self.replays.letters().chain(self.parking.holding());
+        let known = letters.map(|id| KnownLetter { id, is_replaying: self.replays.has(id) });
+        let known: Vec<_> = known.collect();
+        self.view.send_modify(|view| view.has_letters = !known.is_empty());
+        known
+    }
+
+    /// Whoever asks for an event of another process's partition is let go, and asks the store.
     fn answer(&mut self, subject: Subject, waiter: Waiter) {
-        match self.known(subject).filter(|outcome| outcome.is_settled() || !waiter.settled) {
+        if !self.partitions.have(waiter.key.as_str()) {
+            return;
+        }
+        let known = self.known(subject, &waiter.key);
+        match known.filter(|outcome| outcome.is_settled() || !waiter.settled) {
             Some(outcome) => {
                 // Whoever asked may have gone.
                 let _ = waiter.reply.send(outcome);
@@ -267,7 +290,7 @@ impl Runner {
     }
 
     /// The outcome so far, if there is one that is durable.
-    fn known(&self, subject: Subject) -> Option<Outcome> {
+    fn known(&self, subject: Subject, key: &StreamName) -> Option<Outcome> {
         if self.waiters.is_held_back(subject) {
             return None;
         }
@@ -287,12 +310,14 @@ impl Runner {
         match self.parking.get(position) {
             Some(row) => super::settle::outcome_of(row.state).or(paused),
             None if self.ledger.covers(position) => Some(Outcome::Done),
+            None if self.ledger.is_ahead(key.as_str(), position) => Some(Outcome::Done),
             None => paused,
         }
     }
 
     fn status(&self) -> Status {
         Status {
+            is_here: true,
             paused: self.paused,
             open_until: self.circuit.open_until(),
             running: self.running.len(),
@@ -300,8 +325,18 @@ impl Runner {
             newer: self.parking.newer(),
             full: self.parking.is_full(),
             read_to: self.ledger.read_to(),
+            failure: self.parking.last_failure().cloned(),
             failing: self.reading.now().or_else(|| self.writing.now()),
         }
+    }
+}
+
+/// Returns when the lease is another one.
+async fn renewed(lease: Option<&mut watch::Receiver<Lease>>) {
+    match lease {
+        // A closed channel means that the bus is gone, which ends the task as well.
+        Some(lease) => drop(lease.changed().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What the state of a parked event tells those who wait for it.
-pub(super) const fn outcome_of(state: ParkedState) -> Option<Outcome> {
+pub(crate) const fn outcome_of(state: ParkedState) -> Option<Outcome> {
     match state {
         ParkedState::Retry { due } => Some(Outcome::Retrying { until: due }),
         ParkedState::Newer => Some(Outcome::Newer),
@@ -149,6 +149,7 @@ impl Runner {
     /// Makes later events of a key wait for a letter.
     pub(super) fn hold_key(&mut self, job: &Job, letter: Uuid) {
         self.parking.hold(job.key().as_str(), letter);
+        self.view.send_modify(|view| view.has_letters = true);
         self.park_key(job);
     }
 

@@ -28,7 +28,7 @@ impl Runner {
     /// that there may be room for more.
     pub(super) fn start(&mut self, now: Timestamp) -> bool {
         let mut ended_at_once = false;
-        if self.paused || self.stopping {
+        if self.paused || self.stopping || self.is_lease_over(now) {
             return ended_at_once;
         }
         if self.suspects.any() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{clock::Timestamp, store::Position};
+use crate::{clock::Timestamp, event::name::StreamName, store::Position};
 
 /// The most outcomes other than "done" that are remembered for late questions.
 const RECENT_MAX: usize = 10_000;
@@ -62,6 +62,9 @@ pub(crate) enum Subject {
 pub(crate) struct Waiter {
     /// Whether an outcome that something follows is not enough.
     pub(crate) settled: bool,
+    /// The event's stream, which says whose event it is.
+    pub(crate) key: StreamName,
+    /// Dropped where nobody here can tell; the store can.
     pub(crate) reply: oneshot::Sender<Outcome>,
 }
 
@@ -130,6 +133,12 @@ impl Waiters {
         for subject in subjects {
             self.resolve(subject, outcome);
         }
+    }
+
+    /// Lets go of all who wait, who then ask elsewhere, and of what never became durable.
+    pub(super) fn forget_questions(&mut self) {
+        self.waiting.clear();
+        self.unrecorded.clear();
     }
 
     /// Notes that an outcome is known, but must become durable before anybody hears of it.
