@@ -8,7 +8,10 @@ use crate::{
     clock::Timestamp,
     delivery::{Ahead, Checkpoint},
     event::{name::StreamName, record::Recorded},
-    store::{Direction, Position, Selection, Snapshot, StreamEnd, StreamRange, StreamStats, Tip},
+    store::{
+        Direction, PAGE_BYTES_MAX, Position, Selection, Snapshot, StreamEnd, StreamRange,
+        StreamStats, Tip,
+    },
 };
 
 /// A stream that has or had events.
@@ -41,10 +44,20 @@ impl State {
             return Vec::new();
         };
         let sequences = stream.events.range(range.from..=range.to).map(|(_, sequence)| sequence);
+        let mut bytes = 0;
+        let fits = |event: &Arc<Recorded>| {
+            let is_full = PAGE_BYTES_MAX <= bytes;
+            bytes += event.event.payload.len();
+            !is_full
+        };
         let event = |sequence: &u64| self.log.get(sequence).map(Arc::clone);
         match range.direction {
-            Direction::Forwards => sequences.filter_map(event).take(limit).collect(),
-            Direction::Backwards => sequences.rev().filter_map(event).take(limit).collect(),
+            Direction::Forwards => {
+                sequences.filter_map(event).take(limit).take_while(fits).collect()
+            }
+            Direction::Backwards => {
+                sequences.rev().filter_map(event).take(limit).take_while(fits).collect()
+            }
         }
     }
 
