@@ -1,8 +1,8 @@
 //! The laws of a back end as tests, for anyone's back end.
 //!
 //! A [`Harness`] opens the store; [`conformance!`](crate::conformance!) makes one test of each
-//! law, once alone and once ten times at a time in the same store. The crate that calls it needs
-//! `tokio` with the features `macros` and `rt-multi-thread`.
+//! law, once alone and, where that can matter, once ten times at a time in the same store. The
+//! crate that calls it needs `tokio` with the features `macros` and `rt-multi-thread`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -135,6 +135,15 @@ macro_rules! conformance {
                     positions_are_never_used_again
                     a_store_says_what_it_promises
                     a_claim_is_unclean_after_a_restart_without_release
+                }
+            }
+
+            mod faults {
+                use super::*;
+
+                $crate::__tests! { once, "current_thread", $harness, [$($(#[$attribute])+)?], faults:
+                    a_caller_that_repeats_ends_right
+                    an_operator_who_repeats_ends_right
                 }
             }
 
@@ -309,15 +318,6 @@ macro_rules! __laws {
                 a_skip_of_what_is_handled_is_refused
                 an_unknown_subscription_cannot_be_steered
                 the_fate_of_an_event_is_what_was_recorded
-            }
-        }
-
-        mod faults {
-            use super::*;
-
-            $crate::__tests! { $run, $flavor, $harness, $attributes, faults:
-                a_caller_that_repeats_ends_right
-                an_operator_who_repeats_ends_right
             }
         }
     };
