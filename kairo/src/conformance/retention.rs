@@ -124,12 +124,14 @@ pub async fn a_pruned_stream_goes_on_behind_its_last_version(case: Case) -> Resu
     Ok(())
 }
 
-/// It is all that is left of what was deleted.
+/// It is all that is left of what was deleted, also when it comes a little later.
 pub async fn a_snapshot_outlives_pruning(case: Case) -> Result {
     append_six(&case).await?;
     case.keep(case.snapshot("one", "user", 6)).await?;
     assert_eq!(case.store.prune(at(9), &Selection::All, 100).await?, 6);
     assert_eq!(case.kept("one", "user").await?, Some(6));
+    case.keep(case.snapshot("one", "late", 6)).await?;
+    assert_eq!(case.kept("one", "late").await?, Some(6));
     case.append_at("one", Version::At(6)).await?;
     case.keep(case.snapshot("one", "user", 7)).await?;
     assert_eq!(case.kept("one", "user").await?, Some(7));

@@ -21,8 +21,8 @@ pub(super) struct Stream {
     pub(super) events: BTreeMap<u64, u64>,
     /// The version of its last event, also when that has been deleted.
     pub(super) version: u64,
-    /// The version that its newest event had when that was last deleted, if it ever was.
-    gone: Option<u64>,
+    /// The version that it had when it was last deleted, if it ever was.
+    removed: Option<u64>,
     tombstone: bool,
 }
 
@@ -82,7 +82,7 @@ impl State {
 
     pub(super) fn remove(&mut self, removed: &Removed<'_>) {
         let stream = self.streams.entry(removed.stream.clone()).or_default();
-        (stream.gone, stream.tombstone) = (Some(removed.version), removed.tombstone);
+        (stream.removed, stream.tombstone) = (Some(removed.version), removed.tombstone);
         let sequences: Vec<_> = std::mem::take(&mut stream.events).into_values().collect();
         for sequence in sequences {
             self.forget(sequence);
@@ -90,10 +90,10 @@ impl State {
         self.snapshots.remove(removed.stream);
     }
 
-    /// Keeps a snapshot, unless there is a newer one, or its events had been deleted before it came.
+    /// Keeps a snapshot, unless there is a newer one, or its stream was deleted before it came.
     pub(super) fn keep(&mut self, snapshot: &Snapshot) {
-        let gone = self.streams.get(&snapshot.stream).and_then(|stream| stream.gone);
-        if gone.is_some_and(|gone| snapshot.version <= gone) {
+        let removed = self.streams.get(&snapshot.stream).and_then(|stream| stream.removed);
+        if removed.is_some_and(|removed| snapshot.version <= removed) {
             return;
         }
         let kept = self.snapshots.entry(snapshot.stream.clone()).or_default();
@@ -119,9 +119,6 @@ impl State {
             .collect();
         for (sequence, stream, version) in &pruned {
             if let Some(stream) = self.streams.get_mut(stream) {
-                if stream.events.last_key_value().is_some_and(|(newest, _)| newest == version) {
-                    stream.gone = stream.gone.max(Some(*version));
-                }
                 stream.events.remove(version);
             }
             self.forget(*sequence);
