@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `kairo_log` | the log for people: `sequence`, `name`, `stream`, `version`, `schema`, `time` (ISO 8601), `id`, `correlation`, `causation` (as text), `depth`, `metadata`, `payload` |
 //! | `kairo_event` | the log itself; `derived` is 1 where the id follows from the cause |
-//! | `kairo_gone` | streams whose newest events were deleted, with the version that the last of them had; `tombstone` is 1 where nothing can be appended any more |
+//! | `kairo_gone` | streams whose newest events were deleted, with the version that the last of them had; `removed` is set where all of it was deleted at once, `tombstone` is 1 where nothing can be appended any more |
 //! | `kairo_snapshot` | values that were folded from streams, the newest of each stream and name |
 //! | `kairo_subscription` | a row for each subscription: all up to `low_water` is finished or parked; `paused` is 1 where nothing new begins |
 //! | `kairo_parked` | events that wait: for a retry when `due`, `behind` another of their key, for a `newer` binary, or for running `alone` |

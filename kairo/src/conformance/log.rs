@@ -1,19 +1,16 @@
 //! The laws of appending.
 
-use std::{collections::HashSet, future::poll_fn, task::Poll, time::Duration};
+use std::{collections::HashSet, future::poll_fn, task::Poll};
 
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::case::{Case, ids};
+use super::case::{Case, PATIENCE, ids};
 use crate::{
     error::{Error, Result},
     event::record::EventData,
     store::{Append, Placed, Position, Selection, Unit, Version},
 };
-
-/// How long a law waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many tasks write at a time.
 const WRITERS: usize = 8;
