@@ -9,6 +9,7 @@ mod model;
 mod proxy;
 mod refused;
 mod server;
+mod sharing;
 
 use std::{env, sync::Arc, time::Duration};
 
