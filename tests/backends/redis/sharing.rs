@@ -14,7 +14,7 @@ use kairo::{
 use super::{PATIENCE, Place, append, proxy::Proxy};
 
 /// So long that no test sees its end.
-const LONG: Duration = Duration::from_secs(3_600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// So short that a test can wait for its end.
 const SHORT: Duration = Duration::from_millis(300);
@@ -114,7 +114,7 @@ async fn others_hear_of_what_is_not_in_the_log() {
 #[ignore = "needs Redis: run ./test"]
 async fn a_claim_whose_answer_is_lost_is_made_again() {
     let place = Place::new();
-    let proxy = Proxy::before(place.address()).await;
+    let proxy = Proxy::before(Place::address()).await;
     let url = place.url_at(proxy.address());
     let store = kairo::backend::open(&url, &Clock::system()).await.unwrap();
     let we = member("we");
