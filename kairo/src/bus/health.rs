@@ -28,6 +28,9 @@ pub const LAG_MAX: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
+    /// The store's URL, without secrets. A store that may lose what it has acknowledged says so here,
+    /// as `durability=relaxed` does.
+    pub store: String,
     /// The subscriptions of this process, by name.
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Subscriptions that the store knows and nothing in this process has.
@@ -119,7 +122,8 @@ impl Kairo {
         let orphans = names.filter(|name| !is_here(name)).collect();
         let engine = &self.shared.engine;
         let failing = engine.tail.trouble.now().or_else(|| engine.timetable.now());
-        Ok(Health { subscriptions, orphans, failing })
+        let store = self.shared.engine.backend.url().to_owned();
+        Ok(Health { store, subscriptions, orphans, failing })
     }
 
     async fn health_of(
