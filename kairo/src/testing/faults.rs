@@ -306,6 +306,10 @@ impl Store for FaultyStore {
         self.inner.url()
     }
 
+    fn hindrance(&self) -> BoxFuture<'_, Result<Option<String>>> {
+        self.inner.hindrance()
+    }
+
     fn features(&self) -> Features {
         self.inner.features()
     }

@@ -132,3 +132,29 @@ async fn a_log_that_finds_itself_on_another_server_enters_a_new_epoch() {
     assert_eq!(log(&*store).await.unwrap(), [first.id, second.id, third.id]);
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run ./test"]
+async fn a_transaction_that_holds_up_readers_is_shown_in_health() {
+    let place = Place::new();
+    let kairo = kairo::Kairo::builder().store(place.url()).start().await.unwrap();
+    let store = place.store().await.unwrap();
+    let mut raw = place.raw().await;
+    run(&mut raw, "SET application_name = 'forgetful'; BEGIN; SELECT pg_current_xact_id()").await;
+    store.commit(append("user-1", Version::Any)).await.unwrap();
+    let shown = timeout(PATIENCE, async {
+        loop {
+            if let Some(shown) = kairo.health().await.unwrap().failing {
+                return shown;
+            }
+        }
+    });
+    let shown = shown.await.expect("health shows it");
+    assert!(
+        shown.starts_with("events that nobody can read yet: 1,") && shown.contains("forgetful"),
+        "{shown}"
+    );
+    run(&mut raw, "ROLLBACK").await;
+    store.close().await.unwrap();
+    kairo.shutdown().await.unwrap();
+}
