@@ -45,12 +45,15 @@ impl Deliveries for RedisStore {
         })
     }
 
-    fn release(&self, subscription: String, epoch: u64) -> BoxFuture<'_, Result> {
+    fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
         Box::pin(async move {
             let mut turn = self.requests.turn().await?;
             turn.begin();
-            self.write("releasing a subscription of", &scripts::RELEASE, &turn, |command| {
-                command.arg(&subscription).arg(epoch);
+            self.write("releasing subscriptions of", &scripts::RELEASE, &turn, |command| {
+                command.arg(claims.len());
+                for (subscription, epoch) in &claims {
+                    command.arg(subscription).arg(*epoch);
+                }
             })
             .await?;
             self.signal.raise_others();
