@@ -18,25 +18,6 @@ const ROUNDS: usize = 40;
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run ./test"]
-async fn what_is_behind_an_open_transaction_is_read_when_that_ends() {
-    let place = Place::new();
-    let store = place.store().await.unwrap();
-    let first = store.commit(append("user-1", Version::Any)).await.unwrap().placed[0];
-    let mut raw = place.raw().await;
-    run(&mut raw, "BEGIN; SELECT pg_current_xact_id()").await;
-    let second = store.commit(append("user-1", Version::At(1))).await.unwrap().placed[0];
-    assert!(first.position < second.position);
-    let page = store.read_log(first.position, &Selection::All, 10).await.unwrap();
-    assert_eq!((page.events.len(), page.end), (0, first.position));
-    let events = store.read_at(&[second.position]).await.unwrap();
-    assert_eq!(events.len(), 1, "its place is known all the same");
-    run(&mut raw, "ROLLBACK").await;
-    assert_eq!(log(&*store).await.unwrap(), [first.id, second.id]);
-    store.close().await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "needs PostgreSQL: run ./test"]
 async fn a_transaction_that_began_early_and_appends_late_keeps_the_order_of_its_stream() {
     let place = Place::new();
     let store = place.store().await.unwrap();
@@ -131,30 +112,4 @@ async fn a_log_that_finds_itself_on_another_server_enters_a_new_epoch() {
     assert_eq!(third.position.epoch, 2);
     assert_eq!(log(&*store).await.unwrap(), [first.id, second.id, third.id]);
     store.close().await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "needs PostgreSQL: run ./test"]
-async fn a_transaction_that_holds_up_readers_is_shown_in_health() {
-    let place = Place::new();
-    let kairo = kairo::Kairo::builder().store(place.url()).start().await.unwrap();
-    let store = place.store().await.unwrap();
-    let mut raw = place.raw().await;
-    run(&mut raw, "SET application_name = 'forgetful'; BEGIN; SELECT pg_current_xact_id()").await;
-    store.commit(append("user-1", Version::Any)).await.unwrap();
-    let shown = timeout(PATIENCE, async {
-        loop {
-            if let Some(shown) = kairo.health().await.unwrap().failing {
-                return shown;
-            }
-        }
-    });
-    let shown = shown.await.expect("health shows it");
-    assert!(
-        shown.starts_with("events that nobody can read yet: 1,") && shown.contains("forgetful"),
-        "{shown}"
-    );
-    run(&mut raw, "ROLLBACK").await;
-    store.close().await.unwrap();
-    kairo.shutdown().await.unwrap();
 }
