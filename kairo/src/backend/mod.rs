@@ -22,6 +22,24 @@
 //! SELECT time, payload ->> 'email' FROM kairo_log WHERE name = 'user.created';
 //! ```
 //!
+//! # The keys in Redis
+//!
+//! All of them begin with the prefix in braces, such as `{kairo}:`, and only Kairo should write to
+//! them. Times are microseconds since 1970 in UTC, ids are 16 bytes.
+//!
+//! | key | what it holds |
+//! |---|---|
+//! | `log` | the log: a stream whose entry `0-7` is the event of sequence 7, with `name`, `stream`, `version`, `id`, `time`, `derived`, `head` (packed: schema, depth, correlation, causation, metadata) and `payload` |
+//! | `name:<name>`, `stream:<stream>` | where the events of a name and of a stream are in the log |
+//! | `gone`, `names`, `names-deleted`, `derived` | how far streams were deleted; how many events a name ever had; derived ids |
+//! | `snapshots:<stream>` | values that were folded from a stream |
+//! | `subscriptions`, `subscription:<name>`, `parked:<name>` | names; who has which partitions, and how far they are; events that wait |
+//! | `letter`, `letters`, `letters-of:<name>`, `letters-at:<name>`, `letters-pending:<name>` | dead letters by id, and in the orders in which they are looked for |
+//! | `delayed`, `timetable` | events that are not due yet |
+//! | `members`, `leases` | the processes that share the store |
+//! | `client:<id>` | what a process asked for lately, so that it can ask again; it goes by itself |
+//! | `meta` | single values, such as `schema` and the last `sequence` |
+//!
 //! # The PostgreSQL schema
 //!
 //! The tables lie in one schema. Times are microseconds since 1970 in UTC, payloads are bytes. A
@@ -41,24 +59,6 @@
 //! ```sql
 //! SELECT time, payload::json ->> 'email' FROM kairo_log WHERE name = 'user.created';
 //! ```
-//!
-//! # The keys in Redis
-//!
-//! All of them begin with the prefix in braces, such as `{kairo}:`, and only Kairo should write to
-//! them. Times are microseconds since 1970 in UTC, ids are 16 bytes.
-//!
-//! | key | what it holds |
-//! |---|---|
-//! | `log` | the log: a stream whose entry `0-7` is the event of sequence 7, with `name`, `stream`, `version`, `id`, `time`, `derived`, `head` (packed: schema, depth, correlation, causation, metadata) and `payload` |
-//! | `name:<name>`, `stream:<stream>` | where the events of a name and of a stream are in the log |
-//! | `gone`, `names`, `names-deleted`, `derived` | how far streams were deleted; how many events a name ever had; derived ids |
-//! | `snapshots:<stream>` | values that were folded from a stream |
-//! | `subscriptions`, `subscription:<name>`, `parked:<name>` | names; who has which partitions, and how far they are; events that wait |
-//! | `letter`, `letters`, `letters-of:<name>`, `letters-at:<name>`, `letters-pending:<name>` | dead letters by id, and in the orders in which they are looked for |
-//! | `delayed`, `timetable` | events that are not due yet |
-//! | `members`, `leases` | the processes that share the store |
-//! | `client:<id>` | what a process asked for lately, so that it can ask again; it goes by itself |
-//! | `meta` | single values, such as `schema` and the last `sequence` |
 
 mod memory;
 mod plan;
