@@ -36,7 +36,8 @@ pub struct Health {
     /// Subscriptions that the store knows and nothing in this process has.
     pub orphans: Vec<String>,
     /// What fails again and again where all subscriptions depend on it: reading the end of the log,
-    /// or moving delayed events into it. `None` once it has succeeded.
+    /// or moving delayed events into it; or what keeps readers from the end of the log, such as a
+    /// transaction that somebody else has left open in a PostgreSQL server. `None` once that is over.
     pub failing: Option<String>,
 }
 
@@ -121,8 +122,11 @@ impl Kairo {
         let names = rows.into_iter().map(|row| row.subscription);
         let orphans = names.filter(|name| !is_here(name)).collect();
         let engine = &self.shared.engine;
-        let failing = engine.tail.trouble.now().or_else(|| engine.timetable.now());
-        let store = self.shared.engine.backend.url().to_owned();
+        let failing = match engine.tail.trouble.now().or_else(|| engine.timetable.now()) {
+            None => engine.backend.hindrance().await?,
+            failing => failing,
+        };
+        let store = engine.backend.url().to_owned();
         Ok(Health { store, subscriptions, orphans, failing })
     }
 

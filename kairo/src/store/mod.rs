@@ -5,7 +5,7 @@ pub mod snapshot;
 pub mod stream;
 pub mod unit;
 
-use std::{pin::Pin, sync::Arc};
+use std::{future::ready, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -150,6 +150,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The store's URL, without secrets.
     fn url(&self) -> &str;
+
+    /// What has kept readers from the end of the log for some time, such as a transaction that
+    /// somebody else has left open; for people.
+    fn hindrance(&self) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(ready(Ok(None)))
+    }
 
     /// What this store promises beyond the laws that hold for all.
     fn features(&self) -> Features;

@@ -18,25 +18,6 @@ const ROUNDS: usize = 40;
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run ./test"]
-async fn what_is_behind_an_open_transaction_is_read_when_that_ends() {
-    let place = Place::new();
-    let store = place.store().await.unwrap();
-    let first = store.commit(append("user-1", Version::Any)).await.unwrap().placed[0];
-    let mut raw = place.raw().await;
-    run(&mut raw, "BEGIN; SELECT pg_current_xact_id()").await;
-    let second = store.commit(append("user-1", Version::At(1))).await.unwrap().placed[0];
-    assert!(first.position < second.position);
-    let page = store.read_log(first.position, &Selection::All, 10).await.unwrap();
-    assert_eq!((page.events.len(), page.end), (0, first.position));
-    let events = store.read_at(&[second.position]).await.unwrap();
-    assert_eq!(events.len(), 1, "its place is known all the same");
-    run(&mut raw, "ROLLBACK").await;
-    assert_eq!(log(&*store).await.unwrap(), [first.id, second.id]);
-    store.close().await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "needs PostgreSQL: run ./test"]
 async fn a_transaction_that_began_early_and_appends_late_keeps_the_order_of_its_stream() {
     let place = Place::new();
     let store = place.store().await.unwrap();

@@ -4,7 +4,7 @@
 //! The statements find the last event of a stream by walking its index from the end. So their plan
 //! is the right one however large the tables are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     event::record::EventData,
-    store::{Committed, Placed, Unit, Version},
+    store::{Append, Committed, Placed, Unit, Version},
 };
 
 /// The epoch, and the id of the statement's own transaction.
@@ -172,7 +172,8 @@ pub(super) async fn append_one(
     row.as_ref().map(read).transpose()
 }
 
-/// Appends the units that fit in one transaction. All their streams differ.
+/// Appends the units that fit in one transaction. No two of them have a stream in common, and what
+/// an append expects counts where it is the first to its stream in its unit.
 pub(super) async fn append_many<'a>(
     connection: &mut PgConnection,
     tables: &Tables,
@@ -183,23 +184,35 @@ pub(super) async fn append_many<'a>(
     deal(units, &rows)
 }
 
+/// The appends of a unit that are the first to their streams.
+fn firsts(unit: &Unit) -> impl Iterator<Item = (usize, &Append)> {
+    let mut streams = HashSet::new();
+    unit.appends.iter().enumerate().filter(move |(_, append)| streams.insert(&append.stream))
+}
+
 fn many<'a>(statement: Statement, units: impl IntoIterator<Item = &'a Unit>) -> Statement {
     let (mut streams, mut expected, mut numbers) = (Vec::new(), Vec::new(), Vec::<i64>::new());
-    let (mut appends, mut steps) = (Vec::<i64>::new(), Vec::<i64>::new());
+    let (mut places, mut steps) = (Vec::<i64>::new(), Vec::<i64>::new());
     let mut columns = Columns::default();
+    // Of each stream, which one it is, and how many events it gets.
+    let mut known: HashMap<&str, (i64, i64)> = HashMap::new();
     for (number, unit) in (1..).zip(units) {
-        for append in &unit.appends {
+        for (_, append) in firsts(unit) {
             streams.push(append.stream.as_str());
             expected.push(expectation(append.expected));
             numbers.push(number);
-            for (step, event) in (1..).zip(&append.events) {
-                appends.push(int(streams.len() as u64));
-                steps.push(step);
+            known.insert(append.stream.as_str(), (int(streams.len() as u64), 0));
+        }
+        for event in unit.appends.iter().flat_map(|append| &append.events) {
+            if let Some((place, count)) = known.get_mut(event.stream.as_str()) {
+                *count += 1;
+                places.push(*place);
+                steps.push(*count);
                 columns.push(event);
             }
         }
     }
-    let statement = columns.bind(statement).bind(appends).bind(steps);
+    let statement = columns.bind(statement).bind(places).bind(steps);
     statement.bind(streams).bind(expected).bind(numbers)
 }
 
@@ -220,9 +233,11 @@ fn deal<'a>(
     let (mut places, mut number) = (places.iter(), 0);
     let mut dealt = Vec::new();
     for unit in units {
-        let numbers = number + 1..=number + unit.appends.len() as u64;
-        number = *numbers.end();
-        let refused = numbers.zip(0..).find_map(|(no, index)| Some((index, *actual.get(&no)?)));
+        let mut refused = None;
+        for (index, _) in firsts(unit) {
+            number += 1;
+            refused = refused.or_else(|| Some((index, *actual.get(&number)?)));
+        }
         dealt.push(match refused {
             Some((index, actual)) => Appended::None(index, actual),
             None => {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     backend::plan::Plan,
     error::{Error, Result},
-    store::{Append, Committed, Placed, Unit},
+    store::{Append, Committed, Placed, Unit, Version},
 };
 
 /// What an error says was being done.
@@ -96,12 +96,13 @@ fn sort(unit: &Unit) -> Sort {
     }
 }
 
-/// Whether all appends have events of their own stream, all streams and derived ids differ.
+/// Whether all appends have events of their own stream, derived ids differ, and only the first
+/// append to a stream expects something of it.
 fn is_plain(appends: &[Append]) -> bool {
     let mut streams = HashSet::new();
     let mut derived = HashSet::new();
     appends.iter().all(|append| {
-        streams.insert(&append.stream)
+        (streams.insert(&append.stream) || append.expected == Version::Any)
             && !append.events.is_empty()
             && append.events.iter().all(|event| {
                 event.stream == append.stream && (!event.derived || derived.insert(event.id))

@@ -7,10 +7,12 @@
 //! while a unique index has the last word.
 
 mod append;
+mod claims;
 mod commit;
 mod connections;
 mod deliveries;
 mod failure;
+mod gate;
 mod lanes;
 mod letters;
 mod log;
@@ -18,6 +20,7 @@ mod members;
 mod notify;
 mod open;
 mod options;
+mod pages;
 mod places;
 mod rows;
 mod schema;
@@ -42,8 +45,8 @@ use uuid::Uuid;
 use self::{
     connections::{Connections, Connector, answered},
     failure::{Failing, Trouble, is_lost, is_race},
+    gate::Order,
     lanes::{ALONE_MAX, LANES, Lanes},
-    log::Order,
     notify::News,
     tables::Tables,
 };

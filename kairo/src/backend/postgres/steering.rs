@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::{
     Change, PostgresStore,
+    claims::{Known, Subscription, generation},
     connections::answered,
-    deliveries::{Known, Subscription, generation, number},
+    deliveries::number,
     failure::Trouble,
     rows::bind_place,
     shares::{self, parked_state, read_share, share_columns},
