@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::waiters::Subject;
 use crate::{
     delivery::{FailedAttempt, Parked, ParkedState, Reason, letter::FAILURES_MAX},
     event::{name::StreamName, record::Recorded},
 };
 
 /// An event that is to be handled, with its history in this subscription.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) event: Arc<Recorded>,
     pub(super) origin: Origin,
@@ -75,6 +76,14 @@ impl Job {
         }
     }
 
+    /// What somebody waits for who waits for its outcome.
+    pub(super) fn subject(&self) -> Subject {
+        match self.origin {
+            Origin::Log | Origin::Row => Subject::Event(self.event.position),
+            Origin::Letter(id) => Subject::Letter(id),
+        }
+    }
+
     /// The size of the payload.
     pub(super) fn bytes(&self) -> usize {
         self.event.event.payload.len()
@@ -96,8 +105,8 @@ impl Job {
 
 #[cfg(test)]
 impl Job {
-    /// An event of this key, for tests of order.
-    pub(super) fn sample(key: &str) -> Self {
+    /// An event of this key at this place, for tests of order.
+    pub(super) fn sample(key: &str, sequence: u64) -> Self {
         use bytes::Bytes;
 
         use crate::{
@@ -121,6 +130,6 @@ impl Job {
             metadata: Metadata::new(),
             payload: Bytes::new(),
         };
-        Self::first(Arc::new(Recorded::new(Position::START, 1, event)))
+        Self::first(Arc::new(Recorded::new(Position::at_sequence(sequence), 1, event)))
     }
 }
