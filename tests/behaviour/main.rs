@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
+mod aggregates;
 mod bounds;
+mod changes;
 mod closures;
 mod delayed;
 mod deleted;
@@ -20,4 +22,5 @@ mod order;
 mod publish;
 mod replay;
 mod retry;
+mod snapshots;
 mod stop;

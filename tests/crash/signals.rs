@@ -73,8 +73,8 @@ async fn is_stopping(kairo: &Kairo) -> bool {
 /// Sends signals in this order.
 fn send(signals: &[&str], child: &Child) {
     let id = child.id().unwrap();
-    let kills: String = signals.iter().map(|signal| format!("kill -{signal} {id};")).collect();
-    assert!(Command::new("sh").args(["-c", &kills]).status().unwrap().success());
+    let kills: Vec<_> = signals.iter().map(|signal| format!("kill -{signal} {id}")).collect();
+    assert!(Command::new("sh").args(["-c", &kills.join(";")]).status().unwrap().success());
 }
 
 pub(crate) async fn check() {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event, payload,
-    tokens::{local, span},
+    tokens::{local, show, span},
 };
 
 /// The enum and all that makes it a set.
@@ -51,6 +51,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         .members
         .iter()
         .map(|Member { ty, .. }| quote_spanned!(span(ty)=> <#ty as __k::Event>::NAME));
+    let types = model.members.iter().map(|Member { ty, .. }| show(ty));
     let ephemeral = model.members.first().map(|Member { ty, .. }| {
         quote_spanned!(span(ty)=> const EPHEMERAL: bool = <#ty as __k::Event>::EPHEMERAL;)
     });
@@ -76,6 +77,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         #[automatically_derived]
         impl __k::EventSet for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
+            const TYPES: &'static [&'static str] = &[#(#types),*];
             #ephemeral
             #open
             fn decode_set(#event: &__k::AnyEvent) -> __k::Result<Self, __k::DecodeError> {
@@ -122,17 +124,16 @@ fn publishable(ident: &Ident, model: &Model) -> TokenStream {
     let drafts = model.members.iter().map(|member| {
         let Member { variant, ty, inline } = member;
         match inline {
-            None => quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_draft(#event),),
+            None => held(variant, ty, &quote!(member_draft)),
             Some((input, _)) => {
                 let (pattern, value) = copied(ty, input);
                 quote!(Self::#variant #pattern => __k::inline_draft(#value),)
             }
         }
     });
-    let held = model.members.iter().filter(|member| member.inline.is_none());
-    let in_memory = held.map(|Member { variant, ty, .. }| {
-        quote_spanned!(span(ty)=> Self::#variant(#event) => __k::member_in_memory(#event),)
-    });
+    let members = model.members.iter().filter(|member| member.inline.is_none());
+    let in_memory =
+        members.map(|Member { variant, ty, .. }| held(variant, ty, &quote!(member_in_memory)));
     let other_draft =
         other.map(|other| quote!(Self::#other(#event) => __k::Publishable::draft(#event),));
     let has_rest = other.is_some() || model.members.iter().any(|member| member.inline.is_some());
@@ -147,6 +148,14 @@ fn publishable(ident: &Ident, model: &Model) -> TokenStream {
                 match self { #(#in_memory)* #rest }
             }
         }
+    }
+}
+
+/// Calls a function with the event that a variant holds. All of it stands where the type does, and
+/// names the type first, so that one that is no event is complained of once.
+fn held(variant: &Ident, ty: &Type, function: &TokenStream) -> TokenStream {
+    quote_spanned! {span(ty)=>
+        Self::#variant(__held) => __k::#function(<#ty as __k::Event>::NAME, __held),
     }
 }
 
@@ -172,8 +181,9 @@ fn checks(ident: &Ident, model: &Model) -> TokenStream {
         let check = quote_spanned!(pattern.span()=> __k::check_pattern(#pattern, #set, #names));
         quote!(const pattern_fits_the_enum: () = #check;)
     });
+    let distinct = (!model.distinct).then(|| quote!(const events_are_distinct: () = #unique;));
     quote! {
-        const events_are_distinct: () = #unique;
+        #distinct
         const members_are_kept_alike: () = #alike;
         #pattern
     }

@@ -63,8 +63,9 @@ impl<'a> Plan<'a> {
     /// [`Error::Fenced`], [`Error::NotFound`], [`Error::WrongState`], [`Error::Conflict`] or
     /// [`Error::Tombstone`], or what the view fails with.
     pub(crate) fn make(unit: &'a Unit, view: &mut impl View) -> Result<Self> {
-        check_epochs(unit, view)?;
-        let letters = plan_letters(unit, view)?;
+        check_form(unit)?;
+        check_claims_hold(unit, |subscription, epoch| view.holds(subscription, epoch))?;
+        let letters = plan_letters(unit, |id| view.letter(id))?;
         check_unscheduled(unit, view)?;
         let scheduled = plan_scheduled(unit, view)?;
         let removals = plan_removals(unit, view)?;
@@ -82,21 +83,53 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn check_epochs(unit: &Unit, view: &mut impl View) -> Result {
+/// Checks what a unit shows by itself: events name the stream that they are appended to, and no
+/// stream is removed that the unit also changes.
+///
+/// # Errors
+/// [`Error::Misuse`]
+pub(crate) fn check_form(unit: &Unit) -> Result {
+    let is_own = |append: &Append| append.events.iter().all(|event| event.stream == append.stream);
+    if !unit.appends.iter().all(is_own) {
+        return Err(Error::Misuse("an append holds events of its own stream only"));
+    }
+    let mut removed = HashSet::new();
+    let once = unit.removals.iter().all(|removal| removed.insert(&removal.stream));
+    if once && unit.appends.iter().all(|append| !removed.contains(&append.stream)) {
+        return Ok(());
+    }
+    Err(Error::Misuse("a unit changes a stream that it removes"))
+}
+
+/// Checks that each progress comes from a claim that `holds`.
+///
+/// # Errors
+/// [`Error::Fenced`], or what `holds` fails with.
+pub(crate) fn check_claims_hold(
+    unit: &Unit,
+    mut holds: impl FnMut(&str, u64) -> Result<bool>,
+) -> Result {
     for progress in &unit.progress {
-        if !view.holds(&progress.subscription, progress.epoch)? {
+        if !holds(&progress.subscription, progress.epoch)? {
             return Err(Error::Fenced { subscription: progress.subscription.clone() });
         }
     }
     Ok(())
 }
 
-/// A letter that is already there stays as it is: a repeated progress buries it once.
-fn plan_letters(unit: &Unit, view: &mut impl View) -> Result<Vec<(Uuid, Option<DeadLetter>)>> {
+/// How letters end up that are new or change, where `find` finds those that are there. A letter
+/// that is already there stays as it is: a repeated progress buries it once.
+///
+/// # Errors
+/// [`Error::NotFound`] or [`Error::WrongState`], or what `find` fails with.
+pub(crate) fn plan_letters(
+    unit: &Unit,
+    mut find: impl FnMut(Uuid) -> Result<Option<DeadLetter>>,
+) -> Result<Vec<(Uuid, Option<DeadLetter>)>> {
     let mut letters: Vec<(Uuid, Option<DeadLetter>)> = Vec::new();
     for letter in unit.progress.iter().flat_map(|progress| &progress.bury) {
         let twice = letters.iter().any(|(id, _)| *id == letter.id);
-        if !twice && view.letter(letter.id)?.is_none() {
+        if !twice && find(letter.id)?.is_none() {
             letters.push((letter.id, Some(letter.clone())));
         }
     }
@@ -105,7 +138,7 @@ fn plan_letters(unit: &Unit, view: &mut impl View) -> Result<Vec<(Uuid, Option<D
         let known = letters.iter().position(|(planned, _)| *planned == id);
         let letter = match known {
             Some(index) => letters.swap_remove(index).1,
-            None => view.letter(id)?,
+            None => find(id)?,
         };
         let letter =
             letter.ok_or_else(|| Error::NotFound { what: "dead letter", value: id.to_string() })?;
@@ -160,9 +193,6 @@ fn plan_appends(appends: &[Append], view: &mut impl View) -> Result<Vec<Placed>>
         let before = versions.of(append, view)?;
         let mut version = before.version;
         for event in &append.events {
-            if event.stream != append.stream {
-                return Err(Error::Misuse("an append holds events of its own stream only"));
-            }
             if let Some(place) = first_place(event, &placed, view)? {
                 placed.push(place);
                 continue;
@@ -186,10 +216,6 @@ fn plan_removals<'a>(unit: &'a Unit, view: &mut impl View) -> Result<Vec<Removed
     let mut removals: Vec<Removed<'_>> = Vec::new();
     for removal in &unit.removals {
         let Removal { stream, expected, tombstone } = removal;
-        let is_appended = unit.appends.iter().any(|append| append.stream == *stream);
-        if is_appended || removals.iter().any(|removed| removed.stream == stream) {
-            return Err(Error::Misuse("a unit changes a stream that it removes"));
-        }
         let tip = view.tip(stream)?;
         if tip.tombstone {
             continue;

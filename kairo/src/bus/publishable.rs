@@ -60,15 +60,16 @@ fn encode<E: Event>(value: &dyn Any) -> Result<Draft> {
     }
 }
 
-/// The event that a variant of a typed event enum holds.
+/// The event that a variant of a typed event enum holds. Its name is only there to be mentioned, for
+/// the sake of the compiler's messages.
 #[doc(hidden)]
-pub fn member_draft<E: Event>(event: &E) -> Result<Draft> {
+pub fn member_draft<E: Event>(_name: &str, event: &E) -> Result<Draft> {
     event.draft()
 }
 
 /// As [`member_draft`], where it lives in memory only.
 #[doc(hidden)]
-pub fn member_in_memory<E: Event>(event: &E) -> Option<InMemory<'_>> {
+pub fn member_in_memory<'a, E: Event>(_name: &str, event: &'a E) -> Option<InMemory<'a>> {
     event.in_memory()
 }
 

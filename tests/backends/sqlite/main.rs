@@ -3,6 +3,7 @@
 
 mod child;
 mod full;
+#[path = "../model.rs"]
 mod model;
 mod ownership;
 mod queue;
@@ -19,6 +20,7 @@ use kairo::{
     event::record::{EventData, Metadata},
     store::{Append, BoxFuture, Unit},
 };
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 /// How long a test waits for something that must come.
@@ -63,6 +65,15 @@ impl Harness for Place {
 }
 
 kairo::conformance!(laws, Place::new());
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn sqlite_does_what_memory_does(steps in model::steps()) {
+        model::check("memory:", &Place::new(), steps)?;
+    }
+}
 
 /// An event of a stream.
 fn event(id: Uuid, stream: &str) -> EventData {

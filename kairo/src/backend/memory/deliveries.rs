@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{
-    MemoryStore, State,
-    shares::{Held, finish, take},
-    streams::has_passed,
-};
+use super::{MemoryStore, State};
 use crate::{
-    backend::plan::check_claims,
+    backend::{
+        plan::check_claims,
+        shares::{Held, finish, has_passed, take},
+    },
     clock::Timestamp,
     delivery::{
         Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, LetterState, Parked, Partitions,

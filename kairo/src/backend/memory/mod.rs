@@ -8,7 +8,6 @@ mod deliveries;
 mod letters;
 mod log;
 mod members;
-mod shares;
 mod streams;
 mod timetable;
 

@@ -6,7 +6,6 @@ use super::{State, deliveries::Subscription};
 use crate::{
     backend::plan::Removed,
     clock::Timestamp,
-    delivery::{Ahead, Checkpoint},
     event::{name::StreamName, record::Recorded},
     store::{
         Direction, PAGE_BYTES_MAX, Position, Selection, Snapshot, StreamEnd, StreamRange,
@@ -138,12 +137,4 @@ impl State {
     pub(super) fn event_at(&self, position: Position) -> Option<&Arc<Recorded>> {
         self.log.get(&position.sequence).filter(|event| event.position == position)
     }
-}
-
-/// Whether a checkpoint has passed the event of a key.
-pub(super) fn has_passed(checkpoint: &Checkpoint, key: &str, position: Position) -> bool {
-    let is_ahead = |ahead: &Ahead| position <= ahead.low_water && ahead.partitions.have(key);
-    position <= checkpoint.low_water
-        || checkpoint.finished.contains(&position)
-        || checkpoint.ahead.iter().any(is_ahead)
 }

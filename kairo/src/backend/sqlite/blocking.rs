@@ -62,12 +62,30 @@ impl Blocking {
         } else {
             job
         };
-        match tokio::task::spawn_blocking(job).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(Error::Closed),
-            },
+        beside(job).await
+    }
+
+    /// Runs `job` on a thread for blocking work, so that the caller need not wait for it; here
+    /// where there is no runtime.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(super) async fn run_beside<T: Send + 'static>(
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match Handle::try_current() {
+            Ok(_) => beside(job).await,
+            Err(_) => job(),
         }
+    }
+}
+
+async fn beside<T: Send + 'static>(job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(job).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Err(Error::Closed),
+        },
     }
 }

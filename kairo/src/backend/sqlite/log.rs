@@ -54,7 +54,7 @@ impl Store for SqliteStore {
             return Box::pin(future::ready(Ok(page)));
         }
         let selection = selection.clone();
-        Box::pin(self.read(move |reader| page(reader, after, &selection, limit)))
+        Box::pin(self.read_beside(move |reader| page(reader, after, &selection, limit)))
     }
 
     fn count<'a>(

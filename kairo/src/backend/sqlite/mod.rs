@@ -102,7 +102,9 @@ impl SqliteStore {
     async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
         let shared = &self.shared;
         let room = shared.slot.room().await?;
-        match shared.slot.enter(unit, room, shared.blocking.may_be_in_place())? {
+        // A subscription goes on while its progress is written, so its thread is not spared.
+        let alone = unit.progress.is_empty() && shared.blocking.may_be_in_place();
+        match shared.slot.enter(unit, room, alone)? {
             Entry::Alone(mut turn, unit) => {
                 let job = {
                     let shared = Arc::clone(shared);
@@ -127,6 +129,16 @@ impl SqliteStore {
         let permit = self.shared.readers.permit().await?;
         let shared = Arc::clone(&self.shared);
         self.shared.blocking.run(move || shared.readers.read(permit, read)).await
+    }
+
+    /// Runs `read` as [`read`](Self::read) does, and lets the caller do something else meanwhile.
+    async fn read_beside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Reader) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.shared.readers.permit().await?;
+        let shared = Arc::clone(&self.shared);
+        Blocking::run_beside(move || shared.readers.read(permit, read)).await
     }
 
     /// Runs `change` in a transaction of its own, in its turn.

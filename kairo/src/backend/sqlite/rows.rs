@@ -34,21 +34,50 @@ pub(super) use event_columns;
 /// The most names that are kept to be shared.
 const NAMES_MAX: usize = 1_024;
 
-/// Event names that have been read, each kept once.
+/// Names that have been read: those of events each kept once, and the last stream's, which the
+/// next event often has too.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<EventName>);
+pub(super) struct Names {
+    events: HashSet<EventName>,
+    last_event: Option<EventName>,
+    last_stream: Option<StreamName>,
+}
 
 impl Names {
-    fn get(&mut self, name: &str) -> EventName {
-        if let Some(known) = self.0.get(name) {
+    fn event(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<EventName> {
+        let bytes = row.get_ref(column)?.as_bytes()?;
+        if let Some(last) =
+            self.last_event.as_ref().filter(|last| last.as_str().as_bytes() == bytes)
+        {
+            return Ok(last.clone());
+        }
+        let name = self.known(&lossy(bytes));
+        self.last_event = Some(name.clone());
+        Ok(name)
+    }
+
+    fn known(&mut self, name: &str) -> EventName {
+        if let Some(known) = self.events.get(name) {
             return known.clone();
         }
-        if self.0.len() == NAMES_MAX {
-            self.0.clear();
+        if self.events.len() == NAMES_MAX {
+            self.events.clear();
         }
         let name = EventName::stored(name);
-        self.0.insert(name.clone());
+        self.events.insert(name.clone());
         name
+    }
+
+    fn stream(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<StreamName> {
+        let bytes = row.get_ref(column)?.as_bytes()?;
+        if let Some(last) =
+            self.last_stream.as_ref().filter(|last| last.as_str().as_bytes() == bytes)
+        {
+            return Ok(last.clone());
+        }
+        let name = StreamName::stored(&lossy(bytes));
+        self.last_stream = Some(name.clone());
+        Ok(name)
     }
 }
 
@@ -190,9 +219,9 @@ pub(super) fn read_event(
     Ok(EventData {
         id,
         derived: row.get(first)?,
-        name: names.get(&text(row, first + 1)?),
+        name: names.event(row, first + 1)?,
         schema: row.get(first + 2)?,
-        stream: StreamName::stored(&text(row, first + 3)?),
+        stream: names.stream(row, first + 3)?,
         time: row.get::<_, Time>(first + 4)?.0,
         correlation: row.get::<_, Id>(first + 5)?.0,
         causation: row.get::<_, Option<Id>>(first + 6)?.map(|Id(id)| id),
@@ -207,9 +236,12 @@ pub(super) fn read_event(
 
 /// The text of a column; what is not UTF-8 in it is replaced.
 pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
-    let bytes = row.get_ref(column)?.as_bytes()?;
-    // What is UTF-8, as nearly everything is, is checked faster than it is searched for flaws.
-    Ok(str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed))
+    Ok(lossy(row.get_ref(column)?.as_bytes()?))
+}
+
+/// What is UTF-8, as nearly everything is, is checked faster than it is searched for flaws.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// A column whose text is one of a type's words.

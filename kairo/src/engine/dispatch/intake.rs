@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    ahead::{Ahead, Next, PAGE},
     job::{Job, Origin},
-    runner::{Returned, Runner},
+    runner::{DueRows, Runner},
     waiters::{Outcome, Subject},
 };
 use crate::{
@@ -15,9 +16,6 @@ use crate::{
     event::record::Recorded,
     store::{BoxFuture, Position},
 };
-
-/// How many events are read from the store at once.
-const PAGE: usize = 512;
 
 /// How many payload bytes may wait in a subscription before it reads on.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -36,16 +34,32 @@ impl Runner {
         }
         while 0 < self.room() {
             let from = self.ledger.read_to();
-            match self.engine.tail.read(from, self.room()) {
-                Some((events, end)) => {
-                    self.take_page(events, end);
-                    if end == from {
-                        return;
-                    }
+            if let Some(ahead) = &mut self.ahead {
+                match ahead.next() {
+                    Next::Event(event) => self.enter(event),
+                    Next::Scanned(end) => self.scanned(end),
+                    Next::Later => return,
+                    Next::End => self.ahead = None,
                 }
-                None => return self.fetch_page(from),
+            } else if let Some((events, end)) = self.engine.tail.read(from, self.room()) {
+                for event in events {
+                    self.enter(event);
+                }
+                self.scanned(end);
+                if end == from {
+                    return;
+                }
+            } else {
+                let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
+                let trouble = self.reading.clone();
+                self.ahead = Some(Ahead::begin(engine, spec, trouble, from));
             }
         }
+    }
+
+    /// Whether a page is being read.
+    pub(super) fn awaits_page(&self) -> bool {
+        self.ahead.as_ref().is_some_and(Ahead::is_reading)
     }
 
     /// How many more events may be read: a full ledger or a full parking stops only this reader.
@@ -54,14 +68,15 @@ impl Runner {
         if is_full { 0 } else { self.ledger.room().min(PAGE) }
     }
 
-    fn take_page(&mut self, events: Vec<Arc<Recorded>>, end: Position) {
-        for event in events {
-            if self.spec.interest.wants(event.event.name.as_str())
-                && self.ledger.enter(event.position)
-            {
-                self.offer(event);
-            }
+    fn enter(&mut self, event: Arc<Recorded>) {
+        if self.spec.interest.wants(event.event.name.as_str()) && self.ledger.enter(event.position)
+        {
+            self.offer(event);
         }
+    }
+
+    /// Takes note that nothing else is wanted up to `end`.
+    fn scanned(&mut self, end: Position) {
         self.ledger.scanned(end);
         if self.scanned_since.is_none() && self.recorded < self.ledger.read_to() {
             self.scanned_since = Some(self.engine.clock.now());
@@ -88,16 +103,6 @@ impl Runner {
         self.parking.park(row);
     }
 
-    fn fetch_page(&mut self, from: Position) {
-        let (engine, spec, limit) = (Arc::clone(&self.engine), Arc::clone(&self.spec), self.room());
-        let trouble = self.reading.clone();
-        self.fetching = Some(tokio::spawn(async move {
-            let selection = spec.selection();
-            let read = || engine.backend.read_log(from, &selection, limit);
-            read_surely(&engine, &trouble, read).await.map(Returned::Page)
-        }));
-    }
-
     /// Fetches the bodies of parked events whose turn has come; whether there are any.
     fn take_due_rows(&mut self, now: Timestamp) -> bool {
         if !self.rows.is_empty() {
@@ -110,25 +115,24 @@ impl Runner {
         let (engine, trouble) = (Arc::clone(&self.engine), self.reading.clone());
         self.fetching = Some(tokio::spawn(async move {
             let events = read_surely(&engine, &trouble, || engine.backend.read_at(&due)).await?;
-            Ok(Returned::Rows(due, events))
+            Ok(DueRows { due, events })
         }));
         true
     }
 
-    /// Takes note of what a read has brought.
-    pub(super) fn fetched(&mut self, returned: Option<Result<Returned>>) -> Result {
+    /// Takes note of what a read of parked events has brought.
+    pub(super) fn fetched(&mut self, rows: Option<Result<DueRows>>) -> Result {
         self.fetching = None;
-        match returned {
-            Some(Ok(Returned::Page(page))) => self.take_page(page.events, page.end),
-            Some(Ok(Returned::Rows(due, events))) => self.take_rows(due, events),
+        match rows {
+            Some(Ok(rows)) => self.take_rows(rows),
             // The bus is stopping.
             Some(Err(_)) => self.stopping = true,
-            None => return Err(Error::Misuse("a read of the log has panicked")),
+            None => return Err(Error::Misuse("a read of parked events has panicked")),
         }
         Ok(())
     }
 
-    fn take_rows(&mut self, mut due: Vec<Position>, events: Vec<Arc<Recorded>>) {
+    fn take_rows(&mut self, DueRows { mut due, events }: DueRows) {
         let mut events = events.into_iter().peekable();
         due.sort_unstable();
         for position in due {
@@ -158,7 +162,7 @@ impl Runner {
 }
 
 /// Reads until that succeeds, however often it fails; only a stop makes the error final.
-async fn read_surely<'a, T>(
+pub(super) async fn read_surely<'a, T>(
     engine: &Engine,
     trouble: &Trouble,
     read: impl Fn() -> BoxFuture<'a, Result<T>>,

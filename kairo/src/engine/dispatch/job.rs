@@ -105,8 +105,8 @@ impl Job {
 
 #[cfg(test)]
 impl Job {
-    /// An event of this key, for tests of order.
-    pub(super) fn sample(key: &str) -> Self {
+    /// An event of this key at this place, for tests of order.
+    pub(super) fn sample(key: &str, sequence: u64) -> Self {
         use bytes::Bytes;
 
         use crate::{
@@ -130,6 +130,6 @@ impl Job {
             metadata: Metadata::new(),
             payload: Bytes::new(),
         };
-        Self::first(Arc::new(Recorded::new(Position::START, 1, event)))
+        Self::first(Arc::new(Recorded::new(Position::at_sequence(sequence), 1, event)))
     }
 }

@@ -66,9 +66,18 @@ impl Ledger {
 
     /// Marks an event as finished, dead or parked. One that is not in the window was so before.
     pub(super) fn finish(&mut self, position: Position) {
-        if let Ok(index) = self.window.binary_search_by_key(&position, |entry| entry.position) {
-            self.window[index].finished = true;
-            self.advance();
+        // The oldest is the first to start, and so nearly always the next to finish.
+        match self.window.front_mut() {
+            Some(oldest) if oldest.position == position => {
+                oldest.finished = true;
+                self.advance();
+            }
+            _ => {
+                let index = self.window.binary_search_by_key(&position, |entry| entry.position);
+                if let Ok(index) = index {
+                    self.window[index].finished = true;
+                }
+            }
         }
     }
 

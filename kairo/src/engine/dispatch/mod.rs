@@ -1,5 +1,6 @@
 //! Dispatch: claim → read → start → deliver → settle → record, for each subscription by itself.
 
+mod ahead;
 mod buffer;
 mod burial;
 mod circuit;
@@ -24,7 +25,7 @@ mod waiters;
 
 pub use self::waiters::Outcome;
 pub(crate) use self::{
-    claim::{Running, claim},
+    claim::{Ready, Running, claim},
     deliver::{RunMiss, caught, deliver_again, run_on},
     releases::Releases,
     runner::{Command, Status},

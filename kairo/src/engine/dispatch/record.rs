@@ -3,6 +3,7 @@
 use std::{mem, sync::Arc, time::Duration};
 
 use super::{
+    ahead::begun,
     burial,
     job::Job,
     refused::{Refused, leave_out},
@@ -76,15 +77,14 @@ impl Runner {
         };
         let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
         let commit = commit(engine, spec, self.writing.clone(), unit, buffer.causes);
-        let task = tokio::spawn(commit);
-        self.recording = Some(Recording { task, ended: buffer.ended, reports: buffer.reports });
+        let commit = begun(Box::pin(commit));
+        self.recording = Some(Recording { commit, ended: buffer.ended, reports: buffer.reports });
     }
 
     /// Takes note of a commit's end and tells those who waited for it.
-    pub(super) fn recorded(&mut self, result: Option<Result<Vec<Refused>>>) -> Result {
+    pub(super) fn recorded(&mut self, result: Result<Vec<Refused>>) -> Result {
         let Some(recording) = self.recording.take() else { return Ok(()) };
-        // A commit that brought no result was ended with the process's run time.
-        let refused = result.unwrap_or(Err(Error::Closed))?;
+        let refused = result?;
         self.unsettled -= recording.ended;
         for (subject, outcome) in recording.reports {
             let dead = refused.iter().find(|refused| refused.is_of(subject));

@@ -14,6 +14,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    ahead::Ahead,
     buffer::Buffer,
     circuit::Circuit,
     deliver::Ended,
@@ -33,12 +34,12 @@ use crate::{
     engine::{Engine, stopped, trouble::Trouble},
     error::Result,
     event::record::Recorded,
-    store::{BoxFuture, Page, Position},
+    store::{BoxFuture, Position},
 };
 
 /// The most events of a subscription that have started and are not durably settled: what a crash
 /// may repeat, and what runs alone after it.
-pub(super) const UNSETTLED_MAX: usize = 256;
+pub(super) const UNSETTLED_MAX: usize = 1_024;
 
 /// How long a finished event waits for others before it is written down.
 pub(super) const RECORD_DELAY: Duration = Duration::from_millis(10);
@@ -81,10 +82,10 @@ pub(crate) struct Status {
     pub(crate) failing: Option<String>,
 }
 
-/// What a task brings back that was sent to the store.
-pub(super) enum Returned {
-    Page(Page),
-    Rows(Vec<Position>, Vec<Arc<Recorded>>),
+/// Parked events whose turn has come, as they were asked for and as the store has them.
+pub(super) struct DueRows {
+    pub(super) due: Vec<Position>,
+    pub(super) events: Vec<Arc<Recorded>>,
 }
 
 pub(super) struct Runner {
@@ -107,8 +108,10 @@ pub(super) struct Runner {
     pub(super) recording: Option<Recording>,
     pub(super) recorded: Position,
     pub(super) scanned_since: Option<Timestamp>,
-    /// A read that is under way: of the log, or of parked events whose turn has come.
-    pub(super) fetching: Option<JoinHandle<Result<Returned>>>,
+    /// What is read of the log, where the tail does not reach back.
+    pub(super) ahead: Option<Ahead>,
+    /// A read of parked events whose turn has come.
+    pub(super) fetching: Option<JoinHandle<Result<DueRows>>>,
     /// What reads, and what commits of progress, fail with.
     pub(super) reading: Trouble,
     pub(super) writing: Trouble,
@@ -121,35 +124,34 @@ pub(super) struct Runner {
 }
 
 pub(super) struct Recording {
-    pub(super) task: JoinHandle<Result<Vec<Refused>>>,
+    pub(super) commit: BoxFuture<'static, Result<Vec<Refused>>>,
     pub(super) ended: usize,
     pub(super) reports: Vec<(Subject, Outcome)>,
 }
 
 impl Runner {
     /// Runs until the bus stops or the claim is lost; then gives the claim back.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self: Box<Self>, mut commands: mpsc::Receiver<Command>) {
         let mut tail = self.engine.tail.watch();
         let mut stop = self.engine.stopping();
-        // A closed channel means that the bus never started.
-        if self.engine.started.subscribe().wait_for(|started| *started).await.is_err() {
-            return;
-        }
         loop {
             tail.mark_unchanged();
             let now = self.engine.clock.now();
             self.take_in(now);
             let ended_at_once = self.start(now);
             self.record_if_due(now);
-            if ended_at_once {
-                // There may be room for more, at the latest until too much is unsettled.
-                continue;
-            }
-            if self.is_finished() {
+            let noted = if ended_at_once {
+                // There may be room for more; but other tasks want this thread too.
+                tokio::task::yield_now().await;
+                let noted = self.wait(None, &mut commands, &mut tail, &mut stop).now_or_never();
+                noted.unwrap_or(Ok(()))
+            } else if self.is_finished() {
                 break;
-            }
-            let due = self.next_due(now);
-            if let Err(error) = self.wait(due, &mut commands, &mut tail, &mut stop).await {
+            } else {
+                let due = self.next_due(now);
+                self.wait(due, &mut commands, &mut tail, &mut stop).await
+            };
+            if let Err(error) = noted {
                 tracing::error!(subscription = %self.spec.name, %error, "the subscription stops");
                 return;
             }
@@ -175,14 +177,19 @@ impl Runner {
         tokio::select! {
             biased;
             Some(command) = commands.recv() => self.obey(command),
-            recorded = finished(self.recording.as_mut().map(|recording| &mut recording.task)),
-                if self.recording.is_some() => self.recorded(recorded)?,
+            result = committed(self.recording.as_mut()), if self.recording.is_some() => {
+                self.recorded(result)?;
+            }
             Some(ended) = self.running.next(), if !self.running.is_empty() => {
                 self.settle(ended);
                 self.settle_all_ready();
             }
-            returned = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
-                self.fetched(returned)?;
+            rows = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
+                self.fetched(rows)?;
+            }
+            // It fails only when the bus is stopping.
+            page = arrival(self.ahead.as_mut()), if self.awaits_page() => {
+                self.stopping |= page.is_err();
             }
             () = stopped(stop), if !self.stopping => self.stopping = true,
             Ok(()) = tail.changed(), if !self.stopping => {}
@@ -295,6 +302,22 @@ impl Runner {
             read_to: self.ledger.read_to(),
             failing: self.reading.now().or_else(|| self.writing.now()),
         }
+    }
+}
+
+/// The arrival of a page, where one is being read.
+async fn arrival(ahead: Option<&mut Ahead>) -> Result {
+    match ahead {
+        Some(ahead) => ahead.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of a commit, where one is under way.
+async fn committed(recording: Option<&mut Recording>) -> Result<Vec<Refused>> {
+    match recording {
+        Some(recording) => (&mut recording.commit).await,
+        None => std::future::pending().await,
     }
 }
 

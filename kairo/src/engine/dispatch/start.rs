@@ -1,6 +1,6 @@
 //! Starting: who is next, and whether it may run beside others.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 
@@ -39,6 +39,8 @@ impl Runner {
             return ended_at_once;
         }
         let concurrency = self.spec.concurrency.get();
+        // A delivery that has ended leaves its room to the next one.
+        let mut room = None;
         while self.running.len() < self.circuit.allowed(concurrency, now)
             && self.unsettled < UNSETTLED_MAX
             && !self.is_enough_to_record()
@@ -48,10 +50,12 @@ impl Runner {
             job.counted = 0 < self.suspects.start(job.event.position);
             self.unsettled += 1;
             let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
-            let mut delivery = Box::pin(deliver(engine, spec, self.generation, job));
+            let delivery = deliver(engine, spec, self.generation, job);
+            let mut delivery = placed(delivery, room.take());
             // Most handlers are done at once; the others are polled again among those that run.
             match (&mut delivery).now_or_never() {
                 Some(ended) => {
+                    room = Some(delivery);
                     self.settle(ended);
                     ended_at_once = true;
                 }
@@ -123,6 +127,17 @@ impl Runner {
         let count = Count { unit: Unit::of_progress(progress), trouble: self.writing.clone() };
         let alone = deliver_alone(engine, spec, self.generation, job, count);
         self.running.push(Box::pin(alone));
+    }
+}
+
+/// A future in a room of its own, or in one that is free.
+fn placed<F: Future>(future: F, room: Option<Pin<Box<F>>>) -> Pin<Box<F>> {
+    match room {
+        Some(mut room) => {
+            room.set(future);
+            room
+        }
+        None => Box::pin(future),
     }
 }
 

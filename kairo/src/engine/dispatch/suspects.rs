@@ -43,7 +43,7 @@ impl Suspects {
 
     /// Whether an event that has ended leaves such a row behind.
     pub(super) fn left_row(&mut self, position: Position) -> bool {
-        self.rows.remove(&position)
+        !self.rows.is_empty() && self.rows.remove(&position)
     }
 
     /// Whether the next event must run alone.

@@ -1,6 +1,6 @@
-//! Whatever happens to a store, the one in SQLite and the one in memory end the same.
+//! Whatever happens to a store, it ends as the one in memory does: a part of the tests of back ends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kairo::{
     LetterFilter, Position, Reason, StreamName, Uuid, Version, backend,
@@ -11,22 +11,26 @@ use kairo::{
     },
     event::record::EventData,
     handler::entry::StartAt,
+    lease::Member,
     store::{Append, Direction, Removal, Selection, Snapshot, StreamRange, Unit},
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::json;
 
 use super::{Place, event};
 
 /// What can happen.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Commit(Unit),
-    Claim { subscription: String, beginning: bool, renamed_from: Option<String> },
+    Claim(Uuid, Claim),
     Release { subscription: String, epoch: u64 },
     Remove(String),
     Steer { subscription: String, steer: Steer },
     Prune { before: Timestamp, selection: Selection, limit: usize },
+    Join(Uuid),
+    Renew(Uuid),
+    Leave(Uuid),
 }
 
 fn time(seconds: u8) -> Timestamp {
@@ -226,14 +230,25 @@ fn units() -> impl Strategy<Value = Unit> {
         )
 }
 
-fn steps() -> impl Strategy<Value = Step> {
-    prop_oneof![
+fn claims() -> impl Strategy<Value = Claim> {
+    let most = prop_oneof![Just(1_u32), Just(20), Just(64)];
+    (name(), any::<bool>(), prop::option::of(name()), most).prop_map(
+        |(subscription, beginning, renamed_from, partitions_max)| {
+            let start = if beginning { StartAt::Beginning } else { StartAt::Now };
+            Claim { subscription, start, renamed_from, partitions_max }
+        },
+    )
+}
+
+/// Ids of processes.
+fn owner() -> impl Strategy<Value = Uuid> {
+    (1..4_u128).prop_map(Uuid::from_u128)
+}
+
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
         8 => units().prop_map(Step::Commit),
-        3 => (name(), any::<bool>(), prop::option::of(name())).prop_map(
-            |(subscription, beginning, renamed_from)| Step::Claim {
-                subscription, beginning, renamed_from,
-            },
-        ),
+        3 => (owner(), claims()).prop_map(|(owner, claim)| Step::Claim(owner, claim)),
         1 => (name(), 1..6_u64)
             .prop_map(|(subscription, epoch)| Step::Release { subscription, epoch }),
         1 => name().prop_map(Step::Remove),
@@ -241,18 +256,25 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (0..4_u8, selections(), 0..5_usize).prop_map(|(before, selection, limit)| {
             Step::Prune { before: time(before), selection, limit }
         }),
-    ]
+        1 => owner().prop_map(Step::Join),
+        1 => owner().prop_map(Step::Renew),
+        1 => owner().prop_map(Step::Leave),
+    ];
+    prop::collection::vec(step, 1..30)
+}
+
+/// So long that no test sees its end.
+const LEASE: Duration = Duration::from_secs(3_600);
+
+fn member(id: Uuid) -> Member {
+    Member { id, name: id.to_string(), subscriptions: vec!["mail".to_owned()] }
 }
 
 /// Takes a step; what comes of it, as text.
 async fn take(store: &dyn Backend, step: Step) -> String {
     match step {
         Step::Commit(unit) => format!("{:?}", store.commit(unit).await),
-        Step::Claim { subscription, beginning, renamed_from } => {
-            let start = if beginning { StartAt::Beginning } else { StartAt::Now };
-            let claim = Claim { subscription, start, renamed_from, partitions_max: 1 };
-            format!("{:#?}", store.claim(Uuid::nil(), vec![claim]).await)
-        }
+        Step::Claim(owner, claim) => format!("{:#?}", store.claim(owner, vec![claim]).await),
         Step::Release { subscription, epoch } => {
             format!("{:?}", store.release(vec![(subscription, epoch)]).await)
         }
@@ -265,6 +287,9 @@ async fn take(store: &dyn Backend, step: Step) -> String {
         Step::Prune { before, selection, limit } => {
             format!("{:?}", store.prune(before, &selection, limit).await)
         }
+        Step::Join(id) => format!("{:?}", store.join(&member(id), LEASE).await),
+        Step::Renew(id) => format!("{:?}", store.renew(&member(id), LEASE).await),
+        Step::Leave(id) => format!("{:?}", store.leave(id).await),
     }
 }
 
@@ -308,26 +333,22 @@ async fn dump_fates(store: &dyn Backend) -> String {
     lines.join("\n")
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn sqlite_does_what_memory_does(steps in prop::collection::vec(steps(), 1..30)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let place = Place::new();
-            let memory = backend::open("memory:", &Clock::system()).await.unwrap();
-            let mut sqlite: Arc<dyn Backend> = place.store().await.unwrap();
-            for (number, step) in steps.into_iter().enumerate() {
-                let expected = take(&*memory, step.clone()).await;
-                prop_assert_eq!(take(&*sqlite, step).await, expected);
-                if number % 10 == 9 {
-                    drop(sqlite);
-                    sqlite = place.store().await.unwrap();
-                }
+/// Takes the same steps in the store in memory that `url` names and in a place, where the store is
+/// opened anew from time to time, and compares what comes of them.
+pub(crate) fn check(url: &str, place: &Place, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let memory = backend::open(url, &Clock::system()).await.unwrap();
+        let mut store: Arc<dyn Backend> = place.store().await.unwrap();
+        for (number, step) in steps.into_iter().enumerate() {
+            let expected = take(&*memory, step.clone()).await;
+            prop_assert_eq!(take(&*store, step.clone()).await, expected, "{:?}", step);
+            if number % 10 == 9 {
+                drop(store);
+                store = place.store().await.unwrap();
             }
-            prop_assert_eq!(dump(&*sqlite).await, dump(&*memory).await);
-            Ok(())
-        })?;
-    }
+        }
+        prop_assert_eq!(dump(&*store).await, dump(&*memory).await);
+        Ok(())
+    })
 }

@@ -1,4 +1,4 @@
-//! Shares: partitions of a subscription that are claimed together.
+//! Shares: partitions of a subscription that are claimed together, in stores that processes share.
 
 use std::mem;
 
@@ -11,21 +11,21 @@ use crate::{
 
 /// Partitions that are claimed together, with how far they are.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) partitions: Partitions,
-    pub(super) owner: Option<Uuid>,
-    pub(super) epoch: u64,
-    pub(super) clean: bool,
-    pub(super) checkpoint: Checkpoint,
+pub(crate) struct Held {
+    pub(crate) partitions: Partitions,
+    pub(crate) owner: Option<Uuid>,
+    pub(crate) epoch: u64,
+    pub(crate) clean: bool,
+    pub(crate) checkpoint: Checkpoint,
 }
 
 impl Held {
     /// A share that nobody has.
-    pub(super) fn free(partitions: Partitions, epoch: u64, checkpoint: Checkpoint) -> Self {
+    pub(crate) fn free(partitions: Partitions, epoch: u64, checkpoint: Checkpoint) -> Self {
         Self { partitions, owner: None, epoch, clean: true, checkpoint }
     }
 
-    pub(super) fn row(&self, is_alive: impl Fn(Uuid) -> bool) -> Share {
+    pub(crate) fn row(&self, is_alive: impl Fn(Uuid) -> bool) -> Share {
         Share {
             partitions: self.partitions,
             owner: self.owner.filter(|owner| is_alive(*owner)),
@@ -37,7 +37,7 @@ impl Held {
 
 /// Takes at most `most` partitions of the shares that `is_free`, those of `owner` first, and merges
 /// them; what is left of the last one is free, under an epoch of its own.
-pub(super) fn take(
+pub(crate) fn take(
     shares: &mut Vec<Held>,
     owner: Uuid,
     most: u32,
@@ -84,8 +84,16 @@ fn merge(one: &Held, other: &Held) -> Held {
 }
 
 /// Makes an event one that is finished.
-pub(super) fn finish(checkpoint: &mut Checkpoint, position: Position) {
+pub(crate) fn finish(checkpoint: &mut Checkpoint, position: Position) {
     if let Err(index) = checkpoint.finished.binary_search(&position) {
         checkpoint.finished.insert(index, position);
     }
+}
+
+/// Whether a checkpoint has passed the event of a key.
+pub(crate) fn has_passed(checkpoint: &Checkpoint, key: &str, position: Position) -> bool {
+    let is_ahead = |ahead: &Ahead| position <= ahead.low_water && ahead.partitions.have(key);
+    position <= checkpoint.low_water
+        || checkpoint.finished.contains(&position)
+        || checkpoint.ahead.iter().any(is_ahead)
 }

@@ -1,0 +1,47 @@
+//! The scripts that Redis runs, each as one step that nothing else comes between.
+
+use std::sync::LazyLock;
+
+/// A script and the hash under which servers keep it.
+#[derive(Debug)]
+pub(super) struct Script {
+    pub(super) code: &'static str,
+    pub(super) hash: String,
+}
+
+impl Script {
+    fn new(code: &'static str) -> Self {
+        Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
+    }
+}
+
+/// A script that is put together from files.
+macro_rules! script {
+    ($($file:literal)*) => {
+        LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $file, ".lua"))),*)))
+    };
+}
+
+pub(super) type Lazy = LazyLock<Script>;
+
+pub(super) static OPEN: Lazy = script!("open");
+pub(super) static COMMIT: Lazy = script!("store" "request" "letter" "stream_tip" "forget" "commit");
+pub(super) static PLANNED: Lazy = script!("store" "planned");
+pub(super) static HEAD: Lazy = script!("store" "head");
+pub(super) static PAGE: Lazy = script!("store" "page");
+pub(super) static PAGE_OF: Lazy = script!("store" "page_of");
+pub(super) static AT: Lazy = script!("store" "at");
+pub(super) static COUNT: Lazy = script!("store" "count");
+pub(super) static STREAM: Lazy = script!("store" "stream_tip" "stream");
+pub(super) static STATS: Lazy = script!("store" "stream_tip" "stats");
+pub(super) static PRUNE: Lazy = script!("store" "request" "stream_tip" "forget" "prune");
+pub(super) static PLACES: Lazy = script!("store" "lease" "places");
+pub(super) static CHANGE: Lazy = script!("store" "request" "letter" "change");
+pub(super) static RELEASE: Lazy = script!("store" "request" "release");
+pub(super) static REMOVE: Lazy = script!("store" "request" "remove");
+pub(super) static SUBSCRIPTIONS: Lazy = script!("store" "lease" "subscriptions");
+pub(super) static FATE: Lazy = script!("store" "fate");
+pub(super) static JOIN: Lazy = script!("store" "request" "lease" "join");
+pub(super) static LEAVE: Lazy = script!("store" "request" "leave");
+pub(super) static LETTERS: Lazy = script!("store" "letter" "letters");
+pub(super) static DUE: Lazy = script!("store" "due");

@@ -1,0 +1,2 @@
+-- The sequence of the last event.
+return sequence

@@ -1,0 +1,7 @@
+-- Deletes a subscription's place and parked events; its letters stay.
+local name = take()
+local removed = redis.call('DEL', home .. 'subscription:' .. name)
+redis.call('UNLINK', home .. 'parked:' .. name)
+redis.call('SREM', home .. 'subscriptions', name)
+redis.call('HINCRBY', meta, 'revision', 1)
+return keep(removed == 1 and 'removed' or 'absent')
