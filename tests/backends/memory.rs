@@ -23,3 +23,25 @@ impl Harness for Memory {
 }
 
 kairo::conformance!(laws, Memory);
+
+/// One that several buses share.
+struct Shared;
+
+impl Harness for Shared {
+    fn features(&self) -> Features {
+        Features { durable: false, shared: true }
+    }
+
+    fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {
+        Box::pin(async { backend::open("memory:?shared=true", &Clock::system()).await })
+    }
+
+    fn open_beside<'a>(
+        &'a self,
+        open: &'a Arc<dyn Backend>,
+    ) -> BoxFuture<'a, kairo::Result<Arc<dyn Backend>>> {
+        Box::pin(async { Ok(Arc::clone(open)) })
+    }
+}
+
+kairo::conformance!(shared, Shared);

@@ -264,7 +264,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// So long that no test sees its end.
-const LEASE: Duration = Duration::from_secs(3_600);
+const LEASE: Duration = Duration::from_hours(1);
 
 fn member(id: Uuid) -> Member {
     Member { id, name: id.to_string(), subscriptions: vec!["mail".to_owned()] }

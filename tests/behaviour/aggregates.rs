@@ -245,13 +245,13 @@ async fn the_past_is_what_was_there_then() {
         let cents = async |past: kairo::aggregate::Past<'_, Till>| {
             past.find().await.unwrap().map(|till| (till.version(), till.cents))
         };
-        assert_eq!(cents(till.clone().at_version(0)).await, None);
-        assert_eq!(cents(till.clone().at_version(2)).await, Some((2, 11)));
-        assert_eq!(cents(till.clone().at_version(9)).await, Some((3, 111)));
-        assert_eq!(cents(till.clone().at_time(midnight())).await, Some((1, 1)));
-        assert_eq!(cents(till.clone().at_time(minute)).await, Some((2, 11)));
+        assert_eq!(cents(till.at_version(0)).await, None);
+        assert_eq!(cents(till.at_version(2)).await, Some((2, 11)));
+        assert_eq!(cents(till.at_version(9)).await, Some((3, 111)));
+        assert_eq!(cents(till.at_time(midnight())).await, Some((1, 1)));
+        assert_eq!(cents(till.at_time(minute)).await, Some((2, 11)));
         let before = midnight() - Duration::from_secs(1);
-        assert_eq!(cents(till.clone().at_time(before)).await, None);
+        assert_eq!(cents(till.at_time(before)).await, None);
         assert!(till.at_time(before).load().await.is_err());
         kairo.shutdown().await.unwrap();
     })

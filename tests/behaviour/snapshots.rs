@@ -193,8 +193,8 @@ async fn the_past_is_not_taken_from_what_came_later() {
         let gauge = scene.kairo.aggregate::<Gauge>(1);
         let value =
             async |past: kairo::aggregate::Past<'_, Gauge>| past.load().await.unwrap().value;
-        assert_eq!(value(gauge.clone().at_version(9)).await, 9);
-        assert_eq!(value(gauge.clone().at_version(11)).await, 1001);
+        assert_eq!(value(gauge.at_version(9)).await, 9);
+        assert_eq!(value(gauge.at_version(11)).await, 1001);
         assert_eq!(value(gauge.at_time(Timestamp::MAX)).await, 13);
         scene.kairo.shutdown().await.unwrap();
     })

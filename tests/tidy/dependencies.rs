@@ -27,8 +27,14 @@ const LICENCES: &[&str] = &[
 
 /// Crates that users get in two versions, with the reason.
 const TWICE: &[(&str, &str)] = &[
+    ("block-buffer", "sqlx-core hashes with sha2 0.10, sqlx-postgres with 0.11"),
+    ("cpufeatures", "of sha2"),
+    ("crypto-common", "of sha2"),
+    ("digest", "of sha2"),
     ("getrandom", "ring has not followed yet, which TLS needs"),
     ("hashbrown", "rusqlite has one; the other serves the macros and is in no binary"),
+    ("sha2", "sqlx-core has not followed yet"),
+    ("syn", "macros of tracing have not followed yet; it is in no binary"),
 ];
 
 /// The normal dependencies of `kairo` with all its features on this platform, itself included.

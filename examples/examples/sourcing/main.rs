@@ -94,7 +94,7 @@ async fn the_events_are_replayed(kairo: &Kairo) -> kairo::Result<()> {
 async fn the_past_is_looked_at(kairo: &Kairo) -> kairo::Result<()> {
     println!("\nThe past is looked at");
     let user = kairo.aggregate::<User>(123);
-    let first = user.clone().at_version(1).load().await?;
+    let first = user.at_version(1).load().await?;
     println!("  at version {}: {}, {:?}", first.version(), first.name, first.status);
     let long_ago = user.at_time(Timestamp::UNIX_EPOCH).find().await?;
     println!("  in 1970: {}", if long_ago.is_some() { "there" } else { "not there" });

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How many events are read at once; while a page is applied, the next one is read.
-const PAGE: usize = 500;
+const PAGE: usize = 1_000;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

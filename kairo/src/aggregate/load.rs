@@ -98,14 +98,14 @@ impl<'a, A: Aggregate> AggregateRef<'a, A> {
 
     /// The instance as it was at a version: with the events up to this one.
     #[must_use]
-    pub const fn at_version(self, version: u64) -> Past<'a, A> {
-        Past { aggregate: self, until: Until::Version(version) }
+    pub fn at_version(&self, version: u64) -> Past<'a, A> {
+        Past { aggregate: self.clone(), until: Until::Version(version) }
     }
 
     /// The instance as it was at a time: with the events before the first one that is later.
     #[must_use]
-    pub const fn at_time(self, time: Timestamp) -> Past<'a, A> {
-        Past { aggregate: self, until: Until::Time(time) }
+    pub fn at_time(&self, time: Timestamp) -> Past<'a, A> {
+        Past { aggregate: self.clone(), until: Until::Time(time) }
     }
 }
 

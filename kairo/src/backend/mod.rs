@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `kairo_log` | the log for people: `sequence`, `name`, `stream`, `version`, `schema`, `time` (ISO 8601), `id`, `correlation`, `causation` (as text), `depth`, `metadata`, `payload` |
 //! | `kairo_event` | the log itself; `derived` is 1 where the id follows from the cause |
-//! | `kairo_gone` | streams whose newest events were deleted, with the version that the last of them had; `tombstone` is 1 where nothing can be appended any more |
+//! | `kairo_gone` | streams whose newest events were deleted, with the version that the last of them had; `removed` is set where all of it was deleted at once, `tombstone` is 1 where nothing can be appended any more |
 //! | `kairo_snapshot` | values that were folded from streams, the newest of each stream and name |
 //! | `kairo_subscription` | a row for each subscription: all up to `low_water` is finished or parked; `paused` is 1 where nothing new begins |
 //! | `kairo_parked` | events that wait: for a retry when `due`, `behind` another of their key, for a `newer` binary, or for running `alone` |
@@ -39,9 +39,31 @@
 //! | `members`, `leases` | the processes that share the store |
 //! | `client:<id>` | what a process asked for lately, so that it can ask again; it goes by itself |
 //! | `meta` | single values, such as `schema` and the last `sequence` |
+//!
+//! # The PostgreSQL schema
+//!
+//! The tables lie in one schema. Times are microseconds since 1970 in UTC, payloads are bytes. A
+//! place in the log is (`epoch`, `order_id`, `sequence`), in this order.
+//!
+//! | table or view | what it holds |
+//! |---|---|
+//! | `kairo_log` | the log for people: `time` as such, and `payload` as text, NULL where it is none |
+//! | `kairo_event`, or as the URL says | the log itself |
+//! | `kairo_subscription`, `kairo_share` | a row for each subscription, and one for each set of its partitions that are claimed together |
+//! | `kairo_member` | the processes that share the work, while their leases run |
+//! | `kairo_store`, `kairo_schema` | which log this is, and the migrations that have run |
+//!
+//! `kairo_gone`, `kairo_snapshot`, `kairo_parked`, `kairo_dead_letter` and `kairo_timetable` are as
+//! in SQLite.
+//!
+//! ```sql
+//! SELECT time, payload::json ->> 'email' FROM kairo_log WHERE name = 'user.created';
+//! ```
 
 mod memory;
 mod plan;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod shares;
@@ -71,6 +93,10 @@ const SCHEMES: &[(&str, Open)] = &[
     ("rediss", |url, clock| Box::pin(redis::open(url, clock))),
     #[cfg(feature = "sqlite")]
     ("sqlite", |url, clock| Box::pin(sqlite::open(url, clock))),
+    #[cfg(feature = "postgres")]
+    ("postgres", |url, clock| Box::pin(postgres::open(url, clock))),
+    #[cfg(feature = "postgres")]
+    ("postgresql", |url, clock| Box::pin(postgres::open(url, clock))),
 ];
 
 /// The store of a bus that names none.
@@ -95,6 +121,11 @@ const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "redis
 ///   is named. The server must have `appendonly yes`, `appendfsync always` and `maxmemory-policy
 ///   noeviction`; with `?durability=relaxed` it need not, and may lose what it has acknowledged.
 ///   Nothing is promised across a failover.
+/// - `postgres://user:password@host:5432/shop` (or `postgresql:`) is a store on a PostgreSQL server
+///   from version 13 on, in the first schema of the role's search path or in `?schema=shop`, which
+///   is made where it is missing. `table=event_store` names the table of the events, `pool=10` the
+///   number of connections beside those that only append; `sslmode`, `sslrootcert`, `sslcert`,
+///   `sslkey` and `application_name` are those of libpq. Connecting takes 10 s at most.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a URL that is malformed or has an unknown scheme or option;

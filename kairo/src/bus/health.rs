@@ -28,12 +28,16 @@ pub const LAG_MAX: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
+    /// The store's URL, without secrets. A store that may lose what it has acknowledged says so here,
+    /// as `durability=relaxed` does.
+    pub store: String,
     /// The subscriptions of this process, by name.
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Subscriptions that the store knows and nothing in this process has.
     pub orphans: Vec<String>,
     /// What fails again and again where all subscriptions depend on it: reading the end of the log,
-    /// or moving delayed events into it. `None` once it has succeeded.
+    /// or moving delayed events into it; or what keeps readers from the end of the log, such as a
+    /// transaction that somebody else has left open in a PostgreSQL server. `None` once that is over.
     pub failing: Option<String>,
 }
 
@@ -118,8 +122,12 @@ impl Kairo {
         let names = rows.into_iter().map(|row| row.subscription);
         let orphans = names.filter(|name| !is_here(name)).collect();
         let engine = &self.shared.engine;
-        let failing = engine.tail.trouble.now().or_else(|| engine.timetable.now());
-        Ok(Health { subscriptions, orphans, failing })
+        let failing = match engine.tail.trouble.now().or_else(|| engine.timetable.now()) {
+            None => engine.backend.hindrance().await?,
+            failing => failing,
+        };
+        let store = engine.backend.url().to_owned();
+        Ok(Health { store, subscriptions, orphans, failing })
     }
 
     async fn health_of(

@@ -16,8 +16,14 @@ use crate::{
         record::{EventData, Recorded},
     },
     handler::entry::StartAt,
-    store::{Append, Committed, Placed, Position, Selection, StreamRange, Unit, Version},
+    store::{
+        Append, Committed, Placed, Position, Removal, Selection, Snapshot, StreamRange, Unit,
+        Version,
+    },
 };
+
+/// How long a law waits for something that must come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One run of a law.
 #[derive(Clone, Debug)]
@@ -42,6 +48,16 @@ impl Case {
     /// The same in another store, or the same place opened again.
     pub(super) fn within(&self, store: &Arc<dyn Backend>) -> Self {
         Self { store: Arc::clone(store), ..self.clone() }
+    }
+
+    /// Who claims.
+    pub(super) const fn owner(&self) -> Uuid {
+        self.owner
+    }
+
+    /// The same for somebody else who claims.
+    pub(super) fn owned_by(&self, owner: Uuid) -> Self {
+        Self { owner, ..self.clone() }
     }
 
     /// The same store with names of its own.
@@ -130,6 +146,48 @@ impl Case {
         self.store.commit(Unit::of_appends(vec![append])).await
     }
 
+    /// Takes a stream out of the log.
+    pub(super) async fn remove(&self, stream: &str, expected: Version) -> Result {
+        let removal = Removal { stream: self.stream(stream), expected, tombstone: false };
+        self.remove_as(removal).await
+    }
+
+    /// Takes a stream out of the log for good.
+    pub(super) async fn close_stream(&self, stream: &str) -> Result {
+        let stream = self.stream(stream);
+        self.remove_as(Removal { stream, expected: Version::Any, tombstone: true }).await
+    }
+
+    async fn remove_as(&self, removal: Removal) -> Result {
+        let unit = Unit { removals: vec![removal], ..Unit::default() };
+        self.store.commit(unit).await.map(drop)
+    }
+
+    /// A snapshot of a stream.
+    pub(super) fn snapshot(&self, stream: &str, name: &str, version: u64) -> Snapshot {
+        Snapshot {
+            stream: self.stream(stream),
+            name: name.to_owned(),
+            version,
+            // Every bit of it is kept.
+            schema: u64::MAX - version,
+            time: self.now(),
+            payload: format!("{name} at {version}").into(),
+        }
+    }
+
+    /// Keeps a snapshot.
+    pub(super) async fn keep(&self, snapshot: Snapshot) -> Result {
+        let unit = Unit { snapshots: vec![snapshot], ..Unit::default() };
+        self.store.commit(unit).await.map(drop)
+    }
+
+    /// The version of a stream's snapshot under a name.
+    pub(super) async fn kept(&self, stream: &str, name: &str) -> Result<Option<u64>> {
+        let kept = self.store.snapshot(&self.stream(stream), name).await?;
+        Ok(kept.map(|snapshot| snapshot.version))
+    }
+
     /// All events of a stream.
     pub(super) async fn events_of(&self, stream: &str) -> Result<Vec<Arc<Recorded>>> {
         self.store.read_stream(&self.stream(stream), StreamRange::ALL, usize::MAX >> 1).await
@@ -181,6 +239,13 @@ impl Case {
         let mut claimed = self.claim_all(vec![claim]).await?;
         assert_eq!(claimed.len(), 1, "one claim has one answer");
         Ok(claimed.remove(0))
+    }
+
+    /// Claims some partitions of a subscription that begins at the beginning of the log.
+    pub(super) async fn claim_most(&self, name: &str, most: u32) -> Result<Option<Claimed>> {
+        let request = self.request(name, StartAt::Beginning);
+        let claim = Claim { partitions_max: most, ..request };
+        Ok(self.store.claim(self.owner, vec![claim]).await?.into_iter().flatten().next())
     }
 
     /// Makes claims of what is free.

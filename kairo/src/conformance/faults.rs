@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
-use super::case::{Case, ids};
+use super::{
+    case::{Case, ids},
+    pair::LONG,
+};
 use crate::{
-    delivery::{Backend, Claimed, DeadLetter, LetterChange, LetterState, Progress, Scheduled},
+    delivery::{
+        Backend, Claimed, DeadLetter, LetterChange, LetterState, Progress, Scheduled, Steer,
+    },
     error::{Error, Result},
     event::record::EventData,
     store::{Append, BoxFuture, Position, StreamRange, Unit, Version},
@@ -32,6 +37,60 @@ pub async fn a_caller_that_repeats_ends_right(case: Case) -> Result {
             assert!(nth + 1 < CALLS_MAX, "the story has no end");
         }
     }
+    Ok(())
+}
+
+/// The same for what operators do.
+pub async fn an_operator_who_repeats_ends_right(case: Case) -> Result {
+    for when in [When::Before, When::After] {
+        for nth in 1..CALLS_MAX {
+            let part = case.part(format!("{when:?}{nth}"));
+            let faulty = Arc::new(FaultyStore::new(Arc::clone(&case.store)));
+            let failing: Arc<dyn Backend> = faulty.clone();
+            part.claim("mail").await?;
+            faulty.fail_nth(nth, when);
+            operate(&part.within(&failing)).await?;
+            check_operated(&part).await?;
+            if faulty.faults() == 0 {
+                break;
+            }
+            assert!(nth + 1 < CALLS_MAX, "the story has no end");
+        }
+    }
+    Ok(())
+}
+
+/// Calls twice where the first call fails.
+async fn twice<F: Future<Output = Result>>(call: impl Fn() -> F) -> Result {
+    match call().await {
+        Err(Error::Store { .. }) => call().await,
+        result => result,
+    }
+}
+
+async fn operate(case: &Case) -> Result {
+    let event = case.derived("one");
+    let append = || async { case.append(event.clone()).await.map(drop) };
+    let steer = |steer| async move { case.store.steer(case.subscription("mail"), steer).await };
+    let member = case.member("operator");
+    twice(append).await?;
+    twice(|| async { case.store.join(&member, LONG).await.map(drop) }).await?;
+    twice(|| case.keep(case.snapshot("two", "user", 3))).await?;
+    twice(|| steer(Steer::Pause)).await?;
+    twice(|| case.remove("one", Version::Any)).await?;
+    twice(|| case.close_stream("two")).await?;
+    twice(|| steer(Steer::Move { to: Position::at_sequence(1) })).await?;
+    twice(|| case.store.leave(member.id)).await
+}
+
+async fn check_operated(case: &Case) -> Result {
+    assert_eq!((case.version_of("one").await?, case.kept("two", "user").await?), (0, None));
+    assert_eq!(case.append_at("one", Version::NoStream).await?.version, 2);
+    let closed = case.append_at("two", Version::Any).await;
+    assert!(matches!(closed, Err(Error::Tombstone { .. })), "{closed:?}");
+    let claimed = case.claim("mail").await?;
+    assert!(claimed.paused);
+    assert_eq!(claimed.checkpoint.low_water, Position::at_sequence(1));
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! The laws of a back end as tests, for anyone's back end.
 //!
 //! A [`Harness`] opens the store; [`conformance!`](crate::conformance!) makes one test of each
-//! law, once alone and once ten times at a time in the same store. The crate that calls it needs
-//! `tokio` with the features `macros` and `rt-multi-thread`.
+//! law, once alone and, where that can matter, once ten times at a time in the same store. The
+//! crate that calls it needs `tokio` with the features `macros` and `rt-multi-thread`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,12 +26,18 @@
 #![expect(clippy::missing_errors_doc, reason = "a law passes on what the store fails with")]
 
 mod case;
+mod pair;
 pub mod deliveries;
 pub mod faults;
 pub mod letters;
 pub mod log;
+pub mod members;
 pub mod reading;
 pub mod restart;
+pub mod retention;
+pub mod sharing;
+pub mod steering;
+pub mod streams;
 pub mod timetable;
 
 use std::{fmt::Display, sync::Arc};
@@ -51,6 +57,16 @@ pub trait Harness: Send + Sync + 'static {
     /// Opens the store in its place: empty at the first call, as it was left at later ones. There
     /// is no other open store in the place.
     fn open(&self) -> BoxFuture<'_, Result<Arc<dyn Backend>>>;
+
+    /// Opens the store while it is open already, as another process does. A store that lives in
+    /// its process is shared by its handle.
+    fn open_beside<'a>(
+        &'a self,
+        open: &'a Arc<dyn Backend>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Backend>>> {
+        let _ = open;
+        self.open()
+    }
 }
 
 /// Runs a law once, in a store of its own.
@@ -115,7 +131,64 @@ macro_rules! conformance {
                     a_closed_store_says_so
                     what_is_durable_survives_a_restart
                     positions_and_versions_go_on_after_a_restart
+                    deletions_survive_a_restart
+                    positions_are_never_used_again
+                    a_store_says_what_it_promises
                     a_claim_is_unclean_after_a_restart_without_release
+                }
+            }
+
+            mod faults {
+                use super::*;
+
+                $crate::__tests! { once, "current_thread", $harness, [$($(#[$attribute])+)?], faults:
+                    a_caller_that_repeats_ends_right
+                    an_operator_who_repeats_ends_right
+                }
+            }
+
+            mod retention {
+                use super::*;
+
+                $crate::__tests! { once, "current_thread", $harness, [$($(#[$attribute])+)?], retention:
+                    pruning_deletes_the_oldest_first
+                    pruning_deletes_what_is_selected
+                    pruning_keeps_what_somebody_needs
+                    a_pruned_stream_goes_on_behind_its_last_version
+                    a_snapshot_outlives_pruning
+                    a_page_of_large_events_is_short
+                }
+            }
+
+            mod sharing {
+                use super::*;
+
+                $crate::__tests! { alone, "multi_thread", $harness, [$($(#[$attribute])+)?], sharing:
+                    a_store_is_the_same_in_every_process
+                    changes_of_others_are_signalled
+                    what_another_member_has_is_not_claimed
+                    a_share_is_split_for_who_wants_less
+                    each_share_has_its_own_progress
+                    shares_are_merged_by_a_claim
+                    a_claim_gets_what_its_partitions_have_parked
+                    a_released_share_is_free
+                    many_who_claim_at_a_time_share
+                    subscriptions_show_who_has_what
+                    a_skip_fences_the_owner_of_its_key_alone
+                }
+            }
+
+            mod members {
+                use super::*;
+
+                $crate::__tests! { alone, "multi_thread", $harness, [$($(#[$attribute])+)?], members:
+                    a_lone_process_is_the_only_member
+                    a_member_is_seen_by_others_until_it_leaves
+                    a_lease_runs_out_on_the_store_s_clock
+                    a_renewed_lease_goes_on
+                    what_a_dead_member_has_claimed_is_free
+                    what_a_member_has_claimed_that_left_is_free
+                    what_a_living_member_has_claimed_is_not_free
                 }
             }
         }
@@ -160,6 +233,7 @@ macro_rules! __laws {
                 a_selection_finds_its_names_only
                 a_page_says_how_far_it_searched
                 a_count_is_what_a_reader_would_read
+                a_selection_between_times
                 events_are_found_by_their_positions
                 a_stream_is_read_from_a_version
             }
@@ -216,11 +290,36 @@ macro_rules! __laws {
             }
         }
 
-        mod faults {
+        mod streams {
             use super::*;
 
-            $crate::__tests! { $run, $flavor, $harness, $attributes, faults:
-                a_caller_that_repeats_ends_right
+            $crate::__tests! { $run, $flavor, $harness, $attributes, streams:
+                a_stream_is_read_in_a_range
+                a_stream_is_read_backwards
+                stats_say_what_is_there
+                a_deleted_stream_is_empty_and_its_versions_go_on
+                deleted_events_leave_the_log
+                a_tombstone_is_final
+                a_tombstone_stops_writers_under_way
+                a_deletion_expects_its_version
+                a_unit_changes_no_stream_that_it_removes
+                the_newest_snapshot_is_kept
+                a_stream_has_one_snapshot_for_each_name
+                a_deletion_takes_snapshots_along
+                a_snapshot_of_what_was_deleted_is_not_kept
+            }
+        }
+
+        mod steering {
+            use super::*;
+
+            $crate::__tests! { $run, $flavor, $harness, $attributes, steering:
+                a_pause_lasts_until_resumed
+                a_move_forgets_what_was_parked
+                a_skipped_event_is_not_claimed_again
+                a_skip_of_what_is_handled_is_refused
+                an_unknown_subscription_cannot_be_steered
+                the_fate_of_an_event_is_what_was_recorded
             }
         }
     };
@@ -252,21 +351,45 @@ macro_rules! __test {
 
 #[cfg(test)]
 mod tests {
+    const GROUPS: [&str; 12] = [
+        include_str!("deliveries.rs"),
+        include_str!("faults.rs"),
+        include_str!("letters.rs"),
+        include_str!("log.rs"),
+        include_str!("members.rs"),
+        include_str!("reading.rs"),
+        include_str!("restart.rs"),
+        include_str!("retention.rs"),
+        include_str!("sharing.rs"),
+        include_str!("steering.rs"),
+        include_str!("streams.rs"),
+        include_str!("timetable.rs"),
+    ];
+
+    /// What follows `mark` in a text, up to `end`.
+    fn between<'a>(text: &'a str, mark: &'a str, end: char) -> impl Iterator<Item = &'a str> {
+        text.split(mark).skip(1).map(move |rest| rest.split(end).next().unwrap_or_default())
+    }
+
     #[test]
     fn every_law_is_made_a_test() {
-        let groups = [
-            include_str!("log.rs"),
-            include_str!("reading.rs"),
-            include_str!("deliveries.rs"),
-            include_str!("letters.rs"),
-            include_str!("timetable.rs"),
-            include_str!("restart.rs"),
-            include_str!("faults.rs"),
-        ];
         let listed: Vec<_> = include_str!("mod.rs").split_whitespace().collect();
-        for law in groups.iter().flat_map(|group| group.split("pub async fn ").skip(1)) {
-            let name = law.split('(').next().unwrap_or_default();
+        for name in GROUPS.iter().flat_map(|group| between(group, "pub async fn ", '(')) {
             assert!(listed.contains(&name), "`{name}` is in no list");
+        }
+    }
+
+    #[test]
+    fn every_promise_of_a_contract_is_a_law() {
+        let contracts = [
+            include_str!("../store/mod.rs"),
+            include_str!("../delivery/mod.rs"),
+            include_str!("../lease.rs"),
+        ];
+        let laws: Vec<_> =
+            GROUPS.iter().flat_map(|group| between(group, "pub async fn ", '(')).collect();
+        for promise in contracts.iter().flat_map(|contract| between(contract, "/// - `", '`')) {
+            assert!(laws.contains(&promise), "`{promise}` is promised, and no law");
         }
     }
 }

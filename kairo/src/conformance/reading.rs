@@ -1,10 +1,11 @@
 //! The laws of reading the log.
 
 use super::{
-    case::{Case, assert_same, ids},
+    case::{Case, assert_same, ids, later},
     log::{Appended, append_each},
 };
 use crate::{
+    clock::Timestamp,
     error::Result,
     event::record::EventData,
     store::{Position, Selection, StreamRange, Version},
@@ -101,7 +102,7 @@ pub async fn a_page_says_how_far_it_searched(case: Case) -> Result {
 
     let head = case.store.head().await?;
     assert!(last.position <= head);
-    let beyond = Position { sequence: u64::MAX, ..head };
+    let beyond = Position { epoch: u32::MAX, ..head };
     let page = case.store.read_log(beyond, &Selection::All, 10).await?;
     assert_eq!((page.events.len(), page.end, page.complete), (0, beyond, true));
     Ok(())
@@ -138,7 +139,7 @@ pub async fn a_count_is_what_a_reader_would_read(case: Case) -> Result {
         let count = case.store.count(after, &Selection::All, u64::MAX).await?;
         assert!((before..=count_by_reading(&case, after).await?).contains(&count), "{count}");
     }
-    let beyond = Position { sequence: u64::MAX, ..case.store.head().await? };
+    let beyond = Position { epoch: u32::MAX, ..case.store.head().await? };
     assert_eq!(case.store.count(beyond, &Selection::All, 10).await?, 0);
     Ok(())
 }
@@ -152,6 +153,61 @@ async fn count_by_reading(case: &Case, mut after: Position) -> Result<u64> {
         if page.complete {
             return Ok(count);
         }
+    }
+}
+
+/// From the first time on, and before the second; of some names or of all.
+pub async fn a_selection_between_times(case: Case) -> Result {
+    let second = |number| later(Timestamp::UNIX_EPOCH, number);
+    let mut events = Vec::new();
+    for (number, name) in (1..).zip(["red", "blue", "red", "blue", "red"]) {
+        let event = case.event("one");
+        events.push(EventData { name: case.name(name), time: second(number), ..event });
+    }
+    let appended = append_each(&case, events).await?;
+    let nano = jiff::SignedDuration::from_nanos(1);
+    let bounds = [
+        (second(0), second(9)),
+        (second(2), second(4)),
+        (second(2) - nano, second(4) + nano),
+        (second(2) + nano, second(4) - nano),
+        (second(4), second(2)),
+        (Timestamp::MIN, Timestamp::MAX),
+    ];
+    for (from, until) in bounds {
+        for names in [vec![], vec![case.name("blue")], vec![case.name("green"), case.name("red")]] {
+            let selection = Selection::Between { names, from, until };
+            let expected: Vec<_> = appended
+                .iter()
+                .filter(|(event, _)| selection.has(event))
+                .map(|(event, _)| event.id)
+                .collect();
+            let found = selected(&case, &selection).await?;
+            let ours = |id: &uuid::Uuid| appended.iter().any(|(event, _)| event.id == *id);
+            let found: Vec<_> = found.into_iter().filter(ours).collect();
+            assert_eq!(found, expected, "{selection:?}");
+            if let Selection::Between { names, .. } = &selection
+                && !names.is_empty()
+            {
+                let count = case.store.count(Position::START, &selection, 100).await?;
+                assert_eq!(count, expected.len() as u64, "{selection:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ids of all selected events, read in small pages.
+async fn selected(case: &Case, selection: &Selection) -> Result<Vec<uuid::Uuid>> {
+    let (mut found, mut after) = (Vec::new(), Position::START);
+    loop {
+        let page = case.store.read_log(after, selection, 2).await?;
+        found.extend(ids(&page.events));
+        if page.complete {
+            return Ok(found);
+        }
+        assert!(after < page.end, "a page that is not complete ends where it began");
+        after = page.end;
     }
 }
 

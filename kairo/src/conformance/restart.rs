@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{
     Harness,
-    case::{Case, assert_same, ids},
+    case::{Case, assert_same, ids, later},
+    pair::LONG,
 };
 use crate::{
-    delivery::{LetterFilter, Progress, Scheduled},
+    delivery::{LetterFilter, Progress, Scheduled, Steer},
     error::{Error, Result},
     handler::entry::StartAt,
     store::{Position, Selection, StreamRange, Unit, Version},
@@ -36,6 +37,14 @@ pub async fn a_closed_store_says_so(harness: Arc<dyn Harness>) -> Result {
         store.letter(case.new_id()).await.map(drop),
         store.due(case.now(), 1).await.map(drop),
         store.next_due().await.map(drop),
+        store.stream_stats(&case.stream("one")).await.map(drop),
+        store.snapshot(&case.stream("one"), "user").await.map(drop),
+        store.prune(case.now(), &Selection::All, 1).await.map(drop),
+        store.steer("mail".to_owned(), Steer::Pause).await,
+        store.fate("mail", &case.stream("one"), Position::START).await.map(drop),
+        store.join(&case.member("late"), LONG).await.map(drop),
+        store.renew(&case.member("late"), LONG).await.map(drop),
+        store.leave(case.new_id()).await,
     ];
     for result in results {
         assert!(matches!(result, Err(Error::Closed)), "{result:?}");
@@ -96,6 +105,75 @@ pub async fn positions_and_versions_go_on_after_a_restart(harness: Arc<dyn Harne
         store.close().await?;
     }
     Ok(())
+}
+
+/// Where streams end that have no events, snapshots, and pauses.
+pub async fn deletions_survive_a_restart(harness: Arc<dyn Harness>) -> Result {
+    let store = harness.open().await?;
+    let case = Case::new(&store, 0);
+    case.claim("mail").await?;
+    store.steer(case.subscription("mail"), Steer::Pause).await?;
+    for stream in ["one", "one", "closed"] {
+        case.append_at(stream, Version::Any).await?;
+    }
+    case.remove("one", Version::At(2)).await?;
+    case.close_stream("closed").await?;
+    let snapshot = case.snapshot("two", "user", 7);
+    case.keep(snapshot.clone()).await?;
+    store.close().await?;
+    drop(store);
+
+    let store = harness.open().await?;
+    let case = case.within(&store);
+    if !harness.features().durable {
+        assert_eq!(store.stream_stats(&case.stream("closed")).await?, None);
+        assert_eq!(case.kept("two", "user").await?, None);
+        return store.close().await;
+    }
+    assert!(case.claim("mail").await?.paused);
+    assert_same(&store.snapshot(&case.stream("two"), "user").await?, &Some(snapshot));
+    case.keep(case.snapshot("one", "user", 2)).await?;
+    assert_eq!(case.kept("one", "user").await?, None);
+    assert_eq!(case.append_at("one", Version::At(2)).await?.version, 3);
+    let closed = case.append_at("closed", Version::Any).await;
+    assert!(matches!(closed, Err(Error::Tombstone { .. })), "{closed:?}");
+    store.close().await
+}
+
+/// Neither those of events that were deleted, nor after a restart in which nothing showed them;
+/// and the head does not go back.
+pub async fn positions_are_never_used_again(harness: Arc<dyn Harness>) -> Result {
+    let mut store = harness.open().await?;
+    let mut last = Position::START;
+    for round in 0..4 {
+        let case = Case::new(&store, 0);
+        let kept = case.append_at("kept", Version::Any).await?;
+        let gone = case.append_at("gone", Version::Any).await?;
+        assert!(last < kept.position && kept.position < gone.position);
+        last = gone.position;
+        if round % 2 == 0 {
+            case.remove("gone", Version::Any).await?;
+        } else {
+            let until = later(case.now(), 60);
+            assert!(0 < store.prune(until, &Selection::All, 100).await?);
+        }
+        assert!(last <= store.head().await?);
+        if harness.features().durable {
+            store.close().await?;
+            drop(case);
+            drop(store);
+            store = harness.open().await?;
+            assert!(last <= store.head().await?);
+        }
+    }
+    store.close().await
+}
+
+/// It promises what its harness says.
+pub async fn a_store_says_what_it_promises(harness: Arc<dyn Harness>) -> Result {
+    let store = harness.open().await?;
+    assert_eq!(store.features(), harness.features());
+    store.close().await
 }
 
 /// And its epoch is past.

@@ -44,10 +44,11 @@ use crate::{
 /// - `a_renamed_subscription_keeps_its_place`, and its letters.
 /// - `a_removed_subscription_fences_its_last_owner`: epochs of a name never come again.
 /// - `removing_a_subscription_removes_its_rows_and_letters_stay`
+/// - `an_unknown_subscription_cannot_be_steered`
 /// - `a_pause_lasts_until_resumed`, also over claims.
 /// - `a_move_forgets_what_was_parked`, raises the generation, and fences every owner.
-/// - `a_skipped_event_is_not_claimed_again`: and every owner is fenced. One that is neither ahead
-///   nor parked, or of which there is no event, is refused.
+/// - `a_skipped_event_is_not_claimed_again`: and who has its key is fenced.
+/// - `a_skip_of_what_is_handled_is_refused`, and so is one of which there is no event.
 /// - `the_fate_of_an_event_is_what_was_recorded`
 ///
 /// And in a store that processes [share](crate::store::Features::shared):
@@ -56,6 +57,10 @@ use crate::{
 /// - `shares_are_merged_by_a_claim`: the lowest low water counts, and what is beyond it is `ahead`.
 /// - `a_claim_gets_what_its_partitions_have_parked`, and no letters of others.
 /// - `a_released_share_is_free`
+/// - `many_who_claim_at_a_time_share`: nobody has what another has.
+/// - `each_share_has_its_own_progress`
+/// - `subscriptions_show_who_has_what`
+/// - `changes_of_others_are_signalled`
 pub trait Deliveries: Store {
     /// Takes subscriptions over in one commit, making those that are new. The answers come in the
     /// order of the requests, whose names must differ.

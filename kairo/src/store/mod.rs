@@ -5,7 +5,7 @@ pub mod snapshot;
 pub mod stream;
 pub mod unit;
 
-use std::{pin::Pin, sync::Arc};
+use std::{future::ready, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -57,12 +57,22 @@ pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// - `a_deleted_stream_is_empty_and_its_versions_go_on`: its events leave the log; the next one gets
 ///   the version behind them, and the stream counts as one without events until then.
 /// - `a_tombstone_is_final`: appends to the stream fail with
-///   [`Error::Tombstone`](crate::Error::Tombstone), also those of another unit under way.
+///   [`Error::Tombstone`](crate::Error::Tombstone).
+/// - `a_tombstone_stops_writers_under_way`: no event of theirs is left.
 /// - `a_deletion_expects_its_version`
 /// - `pruning_keeps_what_somebody_needs`: events that a subscription has not passed, or has parked,
 ///   stay; versions of what is left do not change.
 /// - `the_newest_snapshot_is_kept`: one that is older than the one that is there changes nothing.
 /// - `a_deletion_takes_snapshots_along`
+/// - `a_snapshot_of_what_was_deleted_is_not_kept`: one that was folded from events of a stream that
+///   was deleted meanwhile comes too late.
+/// - `a_snapshot_outlives_pruning`
+/// - `a_pruned_stream_goes_on_behind_its_last_version`, also where older events are left.
+/// - `positions_are_never_used_again`: the head does not go back either.
+/// - `a_stream_is_read_in_a_range` and `a_stream_is_read_backwards`
+/// - `a_selection_between_times`, from the first on and before the second.
+/// - `stats_say_what_is_there`
+/// - `a_page_of_large_events_is_short`
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Makes everything in `unit` take effect together, or nothing of it.
     ///
@@ -140,6 +150,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// The store's URL, without secrets.
     fn url(&self) -> &str;
+
+    /// What has kept readers from the end of the log for some time, such as a transaction that
+    /// somebody else has left open; for people.
+    fn hindrance(&self) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(ready(Ok(None)))
+    }
 
     /// What this store promises beyond the laws that hold for all.
     fn features(&self) -> Features;

@@ -100,8 +100,7 @@ type Rule = Box<dyn Fn(u64, Call<'_>) -> Option<When> + Send + Sync>;
 /// let store = FaultyStore::new(backend::open("memory:", &Clock::system()).await?);
 /// store.fail_nth(2, When::Before);
 /// assert!(store.head().await.is_ok());
-/// assert!(store.head().await.is_err());
-/// assert!(store.head().await.is_ok());
+/// assert!(store.head().await.is_err() && store.head().await.is_ok());
 /// # Ok(())
 /// # }
 /// ```
@@ -304,6 +303,10 @@ impl Store for FaultyStore {
 
     fn url(&self) -> &str {
         self.inner.url()
+    }
+
+    fn hindrance(&self) -> BoxFuture<'_, Result<Option<String>>> {
+        self.inner.hindrance()
     }
 
     fn features(&self) -> Features {

@@ -84,7 +84,7 @@ async fn until(is_so: impl Fn() -> bool) {
 #[ignore = "needs Redis: run ./test"]
 async fn a_commit_whose_answer_is_lost_takes_effect_once() {
     let place = Place::new();
-    let proxy = Proxy::before(place.address()).await;
+    let proxy = Proxy::before(Place::address()).await;
     let store = backend::open(&place.url_at(proxy.address()), &Clock::system()).await.unwrap();
     for version in 0..5 {
         proxy.cut(1 + u32::try_from(version).unwrap() % 3);
@@ -100,7 +100,7 @@ async fn a_commit_whose_answer_is_lost_takes_effect_once() {
 #[ignore = "needs Redis: run ./test"]
 async fn a_refusal_whose_answer_is_lost_stays_one() {
     let place = Place::new();
-    let proxy = Proxy::before(place.address()).await;
+    let proxy = Proxy::before(Place::address()).await;
     let store = backend::open(&place.url_at(proxy.address()), &Clock::system()).await.unwrap();
     proxy.cut(2);
     let refused = store.commit(append("user-1", Version::Exists)).await;

@@ -4,11 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod away;
+mod bus;
 #[path = "../model.rs"]
 mod model;
 mod proxy;
 mod refused;
 mod server;
+mod sharing;
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -47,7 +49,7 @@ impl Place {
     }
 
     /// The server's host and port.
-    fn address(&self) -> String {
+    fn address() -> String {
         let server = Self::server();
         let place = server.trim_start_matches("redis://");
         place.split_once('/').map_or(place, |(address, _)| address).to_owned()
@@ -55,7 +57,7 @@ impl Place {
 
     /// The same place by way of another address.
     fn url_at(&self, address: &str) -> String {
-        self.url().replace(&self.address(), address)
+        self.url().replace(&Self::address(), address)
     }
 
     /// A key of the store.

@@ -7,6 +7,7 @@ mod full;
 mod model;
 mod ownership;
 mod queue;
+mod retention;
 mod rows;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -39,6 +40,12 @@ impl Place {
 
     async fn store(&self) -> kairo::Result<Arc<dyn Backend>> {
         backend::open(&format!("sqlite://{}", self.path().display()), &Clock::system()).await
+    }
+
+    /// The store, without waiting for the disk.
+    async fn relaxed(&self) -> kairo::Result<Arc<dyn Backend>> {
+        let url = format!("sqlite://{}?synchronous=normal", self.path().display());
+        backend::open(&url, &Clock::system()).await
     }
 
     /// The file, as any other program sees it.

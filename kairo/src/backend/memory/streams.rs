@@ -7,7 +7,10 @@ use crate::{
     backend::plan::Removed,
     clock::Timestamp,
     event::{name::StreamName, record::Recorded},
-    store::{Direction, Position, Selection, Snapshot, StreamEnd, StreamRange, StreamStats, Tip},
+    store::{
+        Direction, PAGE_BYTES_MAX, Position, Selection, Snapshot, StreamEnd, StreamRange,
+        StreamStats, Tip,
+    },
 };
 
 /// A stream that has or had events.
@@ -17,8 +20,8 @@ pub(super) struct Stream {
     pub(super) events: BTreeMap<u64, u64>,
     /// The version of its last event, also when that has been deleted.
     pub(super) version: u64,
-    /// The version that its newest event had when that was last deleted, if it ever was.
-    gone: Option<u64>,
+    /// The version that it had when it was last deleted, if it ever was.
+    removed: Option<u64>,
     tombstone: bool,
 }
 
@@ -40,10 +43,20 @@ impl State {
             return Vec::new();
         };
         let sequences = stream.events.range(range.from..=range.to).map(|(_, sequence)| sequence);
+        let mut bytes = 0;
+        let fits = |event: &Arc<Recorded>| {
+            let is_full = PAGE_BYTES_MAX <= bytes;
+            bytes += event.event.payload.len();
+            !is_full
+        };
         let event = |sequence: &u64| self.log.get(sequence).map(Arc::clone);
         match range.direction {
-            Direction::Forwards => sequences.filter_map(event).take(limit).collect(),
-            Direction::Backwards => sequences.rev().filter_map(event).take(limit).collect(),
+            Direction::Forwards => {
+                sequences.filter_map(event).take(limit).take_while(fits).collect()
+            }
+            Direction::Backwards => {
+                sequences.rev().filter_map(event).take(limit).take_while(fits).collect()
+            }
         }
     }
 
@@ -68,7 +81,7 @@ impl State {
 
     pub(super) fn remove(&mut self, removed: &Removed<'_>) {
         let stream = self.streams.entry(removed.stream.clone()).or_default();
-        (stream.gone, stream.tombstone) = (Some(removed.version), removed.tombstone);
+        (stream.removed, stream.tombstone) = (Some(removed.version), removed.tombstone);
         let sequences: Vec<_> = std::mem::take(&mut stream.events).into_values().collect();
         for sequence in sequences {
             self.forget(sequence);
@@ -76,10 +89,10 @@ impl State {
         self.snapshots.remove(removed.stream);
     }
 
-    /// Keeps a snapshot, unless there is a newer one, or its events had been deleted before it came.
+    /// Keeps a snapshot, unless there is a newer one, or its stream was deleted before it came.
     pub(super) fn keep(&mut self, snapshot: &Snapshot) {
-        let gone = self.streams.get(&snapshot.stream).and_then(|stream| stream.gone);
-        if gone.is_some_and(|gone| snapshot.version <= gone) {
+        let removed = self.streams.get(&snapshot.stream).and_then(|stream| stream.removed);
+        if removed.is_some_and(|removed| snapshot.version <= removed) {
             return;
         }
         let kept = self.snapshots.entry(snapshot.stream.clone()).or_default();
@@ -105,9 +118,6 @@ impl State {
             .collect();
         for (sequence, stream, version) in &pruned {
             if let Some(stream) = self.streams.get_mut(stream) {
-                if stream.events.last_key_value().is_some_and(|(newest, _)| newest == version) {
-                    stream.gone = stream.gone.max(Some(*version));
-                }
                 stream.events.remove(version);
             }
             self.forget(*sequence);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     backend::plan::{check_claims_hold, plan_letters},
-    delivery::DeadLetter,
+    delivery::{DeadLetter, LetterChange},
     error::Result,
     store::Unit,
 };
@@ -102,7 +102,7 @@ impl RedisStore {
 
 fn ids(unit: &Unit) -> Vec<Uuid> {
     let buried = unit.progress.iter().flat_map(|progress| &progress.bury).map(|letter| letter.id);
-    let mut ids: Vec<_> = buried.chain(unit.letters.iter().map(|change| change.id())).collect();
+    let mut ids: Vec<_> = buried.chain(unit.letters.iter().map(LetterChange::id)).collect();
     ids.sort_unstable();
     ids.dedup();
     ids

@@ -70,7 +70,8 @@ pub(super) fn pack_letter(letter: &DeadLetter, revision: Uuid) -> Vec<u8> {
 /// Reads what [`pack_letter`] made.
 pub(super) fn unpack_letter(id: Uuid, packed: &[u8]) -> Read<DeadLetter> {
     const WHAT: Malformed = Malformed("a dead letter");
-    let (last_failed, position, subscription, body, event) = split(packed).ok_or(WHAT)?;
+    let Parts { last_failed, position, subscription, body, event } =
+        Parts::split(packed).ok_or(WHAT)?;
     let body: Body = serde_json::from_slice(body).map_err(|_| WHAT)?;
     let edited = body.edited.map(|edited| serde_json::from_str(&edited)).transpose();
     Ok(DeadLetter {
@@ -94,13 +95,27 @@ pub(super) fn unpack_letter(id: Uuid, packed: &[u8]) -> Read<DeadLetter> {
     })
 }
 
-fn split(packed: &[u8]) -> Option<(Timestamp, String, String, &[u8], &[u8])> {
-    let mut bytes = Cursor(packed);
-    let _: [u8; 17] = bytes.take()?;
-    let last_failed = time_of(bytes.take()?);
-    let (position, subscription) = (word(&mut bytes)?, word(&mut bytes)?);
-    let body = bytes.take_part()?;
-    Some((last_failed, position, subscription, body, bytes.0))
+/// A letter's value in its parts.
+struct Parts<'a> {
+    last_failed: Timestamp,
+    position: String,
+    subscription: String,
+    body: &'a [u8],
+    event: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn split(packed: &'a [u8]) -> Option<Self> {
+        let mut bytes = Cursor(packed);
+        let _: [u8; 17] = bytes.take()?;
+        Some(Self {
+            last_failed: time_of(bytes.take()?),
+            position: word(&mut bytes)?,
+            subscription: word(&mut bytes)?,
+            body: bytes.take_part()?,
+            event: bytes.0,
+        })
+    }
 }
 
 fn word(bytes: &mut Cursor<'_>) -> Option<String> {

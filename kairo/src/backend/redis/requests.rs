@@ -25,7 +25,7 @@ const SLOTS: u32 = 256;
 pub(super) const REMEMBERED: u32 = 24 * 60 * 60;
 
 /// How often a client says that it is still there.
-const RENEWAL: Duration = Duration::from_secs(60 * 60);
+const RENEWAL: Duration = Duration::from_hours(1);
 
 /// A client's slots.
 #[derive(Debug)]

@@ -149,12 +149,12 @@ pub(super) fn snapshot(
     connection.prepare_cached(select)?.query_row([stream.as_str(), name], read).optional()
 }
 
-/// Keeps a snapshot, unless there is a newer one, or its events had been deleted before it came.
+/// Keeps a snapshot, unless there is a newer one, or its stream was deleted before it came.
 pub(super) fn keep(connection: &Connection, snapshot: &Snapshot) -> rusqlite::Result<()> {
     let Snapshot { stream, name, version, schema, time, payload } = snapshot;
     let insert = "INSERT INTO kairo_snapshot (stream, name, version, schema, time, payload) \
          SELECT ?1, ?2, ?3, ?4, ?5, ?6 \
-         WHERE NOT EXISTS (SELECT 1 FROM kairo_gone WHERE stream = ?1 AND ?3 <= version) \
+         WHERE NOT EXISTS (SELECT 1 FROM kairo_gone WHERE stream = ?1 AND ?3 <= removed) \
          ON CONFLICT (stream, name) DO UPDATE SET version = excluded.version, \
          schema = excluded.schema, time = excluded.time, payload = excluded.payload \
          WHERE version <= excluded.version";
@@ -175,9 +175,10 @@ pub(super) fn keep(connection: &Connection, snapshot: &Snapshot) -> rusqlite::Re
 pub(super) fn remove(connection: &Connection, removed: &Removed<'_>) -> rusqlite::Result<()> {
     note_newest(connection)?;
     let stream = removed.stream.as_str();
-    let gone = "INSERT INTO kairo_gone (stream, version, tombstone) VALUES (?1, ?2, ?3) \
+    let gone = "INSERT INTO kairo_gone (stream, version, removed, tombstone) \
+         VALUES (?1, ?2, ?2, ?3) \
          ON CONFLICT (stream) DO UPDATE SET version = excluded.version, \
-         tombstone = excluded.tombstone";
+         removed = excluded.removed, tombstone = excluded.tombstone";
     connection.prepare_cached(gone)?.execute(params![
         stream,
         Count(removed.version),

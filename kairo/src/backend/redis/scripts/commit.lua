@@ -89,7 +89,8 @@ local function first_place(id)
   return first and first .. ' 1'
 end
 
--- Appends: versions and sequences that follow those that the log and this unit have.
+-- Appends: versions and sequences that follow those that the log and this unit have, and how many
+-- events of each name there ever were. A new name's key must not be somebody else's.
 local tips, named, fresh, reply = {}, {}, {}, { 'ok' }
 for index = 1, take_count() do
   local stream, expected = take(), take()
@@ -110,8 +111,10 @@ for index = 1, take_count() do
         end
       end
       if not named[name] then
-        redis.call('XLEN', home .. 'name:' .. name)
-        named[name] = true
+        named[name] = tonumber(redis.call('HGET', home .. 'names', name) or 0)
+        if named[name] == 0 then
+          redis.call('XLEN', home .. 'name:' .. name)
+        end
       end
       version = version + 1
       sequence = sequence + 1
@@ -176,15 +179,18 @@ for _, removal in ipairs(removals) do
 end
 for _, event in ipairs(fresh) do
   local number, stream, version, id, derived, name = unpack(event, 1, 6)
-  local ordinal = redis.call('HINCRBY', home .. 'names', name, 1)
+  named[name] = named[name] + 1
   redis.call('XADD', home .. 'log', '0-' .. number, 'name', name, 'stream', stream,
     'version', version, 'id', id, 'time', event[7], 'derived', derived and 1 or 0,
     'head', event[8], 'payload', event[9])
-  redis.call('XADD', home .. 'name:' .. name, '0-' .. number, 'n', ordinal)
+  redis.call('XADD', home .. 'name:' .. name, '0-' .. number, 'n', named[name])
   redis.call('RPUSH', home .. 'stream:' .. stream, number)
   if derived then
     redis.call('HSET', home .. 'derived', id, number .. ' ' .. version)
   end
+end
+for name, count in pairs(named) do
+  redis.call('HSET', home .. 'names', name, count)
 end
 for _, snapshot in ipairs(snapshots) do
   redis.call('HSET', home .. 'snapshots:' .. snapshot[1], snapshot[2], snapshot[3])

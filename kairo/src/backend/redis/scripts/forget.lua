@@ -1,6 +1,10 @@
 -- Deleting events from the log and from what finds them there.
 local function set_gone(stream, gone)
   local closed = gone.closed and 1 or 0
+  if not any_gone then
+    redis.call('HSET', meta, 'gone', 1)
+    any_gone = '1'
+  end
   redis.call('HSET', home .. 'gone', stream, gone.before .. ' ' .. (gone.newest or '-') .. ' ' .. closed)
 end
 

@@ -14,8 +14,10 @@ local function take_count()
 end
 
 -- Whoever was connected to a store that is gone must not begin another one in its place.
-local store = redis.call('HMGET', meta, 'store', 'sequence')
+local store = redis.call('HMGET', meta, 'store', 'sequence', 'gone')
 if store[1] ~= take() then
   return redis.error_reply('KAIROGONE the store has been removed or migrated since it was opened')
 end
 local sequence = tonumber(store[2])
+-- Whether any stream has lost events: until then nobody asks for which.
+local any_gone = store[3]

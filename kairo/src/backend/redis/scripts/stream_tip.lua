@@ -2,7 +2,7 @@
 -- the list has a 0, or begins behind them: then `gone` has how many versions lie before the list,
 -- the newest version that was the last one when it was deleted (`-` for none), and whether the stream is closed.
 local function gone_of(stream)
-  local gone = redis.call('HGET', home .. 'gone', stream)
+  local gone = any_gone and redis.call('HGET', home .. 'gone', stream)
   if not gone then
     return nil
   end

@@ -1,8 +1,10 @@
--- Streams whose newest events have been deleted: the version that the last of them had. Nothing
--- can be appended where `tombstone` is 1.
+-- Streams whose newest events have been deleted: the version that the last of them had, and the
+-- one that the stream had when all of it was deleted. Nothing can be appended where `tombstone`
+-- is 1.
 CREATE TABLE kairo_gone (
     stream    TEXT    PRIMARY KEY,
     version   INTEGER NOT NULL,
+    removed   INTEGER,
     tombstone INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
