@@ -32,6 +32,7 @@ use crate::{
         context::{Need, States},
         entry::HandlerEntry,
     },
+    lease::LEASE,
     retry::RetryPolicy,
 };
 
@@ -58,6 +59,8 @@ pub struct Builder {
     only_modules: Vec<String>,
     forget: Vec<String>,
     retention: Option<Duration>,
+    /// Another length of the lease than [`LEASE`]; tests cannot wait for that.
+    pub(crate) lease: Option<Duration>,
 }
 
 impl Builder {
@@ -198,6 +201,7 @@ impl Builder {
             tail,
             is_shared,
             lease: watch::Sender::new(Lease::first(is_shared)),
+            lease_length: self.lease.unwrap_or(LEASE),
             roster: Roster::default(),
             look: Notify::new(),
             planned: Notify::new(),

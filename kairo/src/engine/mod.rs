@@ -7,7 +7,7 @@ pub(crate) mod tail;
 pub(crate) mod timetable;
 pub(crate) mod trouble;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -30,6 +30,8 @@ pub(crate) struct Engine {
     pub(crate) is_shared: bool,
     /// What this process has claimed holds while this does.
     pub(crate) lease: watch::Sender<Lease>,
+    /// How long the lease is when it is renewed.
+    pub(crate) lease_length: Duration,
     pub(crate) roster: Roster,
     /// Rings when it should be looked who has what.
     pub(crate) look: Notify,

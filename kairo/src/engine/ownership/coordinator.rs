@@ -18,7 +18,7 @@ use crate::{
         stopped,
     },
     error::{Error, Result},
-    lease::{LEASE, Member, RENEWAL},
+    lease::{Member, RENEWAL},
 };
 
 /// The shortest time between two looks, however much changes.
@@ -59,7 +59,7 @@ impl Coordinator {
             member: Member { subscriptions: names, ..stranger(engine) },
             has_joined: false,
             over: never(),
-            beat: pause(engine, RENEWAL),
+            beat: beat(engine),
             gap: pause(engine, GAP),
             is_leaving: false,
             engine: Arc::clone(engine),
@@ -82,7 +82,7 @@ impl Coordinator {
             }
             others.mark_unchanged();
             self.is_leaving = *self.engine.stop.borrow();
-            self.beat = pause(&self.engine, RENEWAL);
+            self.beat = beat(&self.engine);
             if let Err(error) = self.look().await {
                 tracing::warn!(%error, "this process cannot see to its share of the work");
                 self.beat = pause(&self.engine, PAUSE_AFTER_ERROR);
@@ -127,16 +127,17 @@ impl Coordinator {
     /// Renews the lease, or joins under a new id where there is none.
     async fn renew(&mut self) -> Result {
         let engine = Arc::clone(&self.engine);
-        let until = after(engine.clock.now(), LEASE);
-        let mut over = pause(&engine, LEASE);
+        let lease = engine.lease_length;
+        let until = after(engine.clock.now(), lease);
+        let mut over = pause(&engine, lease);
         let call = if self.has_joined {
-            engine.backend.renew(&self.member, LEASE)
+            engine.backend.renew(&self.member, lease)
         } else {
-            engine.backend.join(&self.member, LEASE)
+            engine.backend.join(&self.member, lease)
         };
         let members = tokio::select! {
             biased;
-            () = &mut over => return Err(no_answer("renewing the lease", LEASE)),
+            () = &mut over => return Err(no_answer("renewing the lease", lease)),
             () = &mut self.over => return Err(Error::LeaseLost),
             members = call => members?,
         };
@@ -236,6 +237,11 @@ fn stranger(engine: &Engine) -> Member {
 fn pause(engine: &Arc<Engine>, length: Duration) -> Pause {
     let engine = Arc::clone(engine);
     Box::pin(async move { engine.clock.sleep(length).await })
+}
+
+/// A renewal, or the loss of two of them, fits into a lease of whatever length.
+fn beat(engine: &Arc<Engine>) -> Pause {
+    pause(engine, RENEWAL.min(engine.lease_length / 3))
 }
 
 fn never() -> Pause {
