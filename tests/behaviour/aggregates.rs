@@ -236,10 +236,10 @@ async fn the_past_is_what_was_there_then() {
         let kairo = place.start_with(|bare| bare.clock(clock.clone())).await;
         let till = kairo.aggregate::<Till>(1);
         pay(&kairo, 1, [1]).await;
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         let minute = clock.now();
         pay(&kairo, 1, [10]).await;
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         pay(&kairo, 1, [100]).await;
 
         let cents = async |past: kairo::aggregate::Past<'_, Till>| {

@@ -86,7 +86,7 @@ async fn a_stream_is_read_as_it_was() {
     let store = kairo.store();
     let mut times = Vec::new();
     for number in 1..=4 {
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         times.push(clock.now());
         store.append("sample-a", Version::Any, [sample("a", number)]).await.unwrap();
     }
@@ -221,7 +221,7 @@ async fn several_streams_are_projected_in_log_order() {
         };
         let streams = ["sample-c", "sample-nobody", "sample-a"];
         assert_eq!(store.project(streams, Vec::new(), apply).await.unwrap(), [2, 3, 5, 6]);
-        let fails = |_: &mut (), _: &AnyEvent| Err(Error::Misuse("no"));
+        let fails = |(): &mut (), _: &AnyEvent| Err(Error::Misuse("no"));
         assert!(matches!(store.project(streams, (), fails).await, Err(Error::Misuse("no"))));
         kairo.shutdown().await.unwrap();
     })
@@ -294,7 +294,7 @@ async fn retention_deletes_what_is_old_and_was_passed_by_all() {
     kairo.publish(sample("a", 1)).await.unwrap().handled().await.unwrap();
     subscription.pause().await.unwrap();
     kairo.publish(sample("a", 2)).await.unwrap();
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     let store = kairo.store();
     // What was handled is written down a moment later.
     eventually(async || 0 < store.prune(clock.now(), &[]).await.unwrap()).await;

@@ -156,7 +156,7 @@ async fn a_skipped_event_is_passed_over_also_when_it_is_parked() {
         eventually(async || info(&kairo).await.parked == 3).await;
         let log = kairo.store().log(Position::START);
         let events: Vec<AnyEvent> = futures_util::TryStreamExt::try_collect(log).await.unwrap();
-        let positions: Vec<_> = events.iter().map(|event| event.position()).collect();
+        let positions: Vec<_> = events.iter().map(AnyEvent::position).collect();
         for position in &positions[..2] {
             kairo.subscriptions().skip(NAME, *position).await.unwrap();
         }

@@ -38,7 +38,7 @@ pub enum Status {
 #[data]
 #[derive(Default)]
 pub struct User {
-    pub user_id: u32,
+    pub id: u32,
     pub name: String,
     pub email: String,
     pub status: Status,
@@ -49,7 +49,7 @@ pub struct User {
 impl User {
     #[apply]
     fn created(&mut self, event: &UserCreated) {
-        self.user_id = event.user_id;
+        self.id = event.user_id;
         self.name.clone_from(&event.name);
         self.email.clone_from(&event.email);
     }
@@ -69,14 +69,14 @@ impl User {
 /// Decisions take the state, and return events.
 impl User {
     pub fn rename(&self, name: &str) -> Option<UserUpdated> {
-        let event = UserUpdated { user_id: self.user_id, name: Some(name.to_owned()), email: None };
+        let event = UserUpdated { user_id: self.id, name: Some(name.to_owned()), email: None };
         (self.name != name).then_some(event)
     }
 
     pub fn suspend(&self, reason: &str) -> Result<UserSuspended, AlreadySuspended> {
         match self.status {
             Status::Active => {
-                Ok(UserSuspended { user_id: self.user_id, reason: reason.to_owned() })
+                Ok(UserSuspended { user_id: self.id, reason: reason.to_owned() })
             }
             Status::Suspended => Err(AlreadySuspended),
         }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kairo::{
     Error, Position, Uuid, Version,
+    clock::Clock,
     delivery::{Backend, Checkpoint, Claim, Claimed, Progress},
     handler::entry::StartAt,
     lease::{LEASE, Member},
@@ -28,7 +29,7 @@ async fn close(stores: [Arc<dyn Backend>; 2]) {
 
 fn member(name: &str) -> Member {
     let subscriptions = vec!["mail".to_owned()];
-    Member { id: Uuid::now_v7(), name: name.to_owned(), subscriptions }
+    Member { id: Clock::system().new_id(), name: name.to_owned(), subscriptions }
 }
 
 async fn claim(store: &dyn Backend, owner: Uuid, partitions_max: u32) -> Option<Claimed> {

@@ -160,7 +160,7 @@ async fn what_is_deleted_under_load_is_all_that_is_missing() {
     let (tell, last) = watch::channel(None);
     let epoch = claim(&store).await;
     let follower = tokio::spawn(follow(Arc::clone(&store), epoch, last));
-    let (remover, pruner) = (remove(&store), prune(&store));
+    let (remover, cutter) = (remove(&store), prune(&store));
     let mut written = Vec::new();
     for writer in write(&store) {
         written.push(timeout(PATIENCE, writer).await.expect("writers get on").unwrap());
@@ -168,7 +168,7 @@ async fn what_is_deleted_under_load_is_all_that_is_missing() {
     assert!(0 < remover.end().await);
     tell.send_replace(Some(store.head().await.unwrap()));
     let seen = timeout(PATIENCE, follower).await.expect("the follower gets on").unwrap();
-    let pruned = pruner.end().await + prune_some(&store, usize::MAX >> 1).await;
+    let pruned = cutter.end().await + prune_some(&store, usize::MAX >> 1).await;
 
     assert_positions_are_new(&written);
     assert_kept_were_seen(&written, &seen);

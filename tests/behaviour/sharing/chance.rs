@@ -119,7 +119,7 @@ async fn outlives(trouble: impl Fn(&Node)) -> u64 {
     let ill = cluster.operator().await;
     trouble(&ill);
     let store = Arc::clone(&ill.store);
-    let joins = async {
+    let joins = Box::pin(async {
         // What was refused is asked for again, as a caller would.
         while ill.kairo.subscription(SHARED).is_none() {
             let runs = cluster.runs.clone();
@@ -131,7 +131,7 @@ async fn outlives(trouble: impl Fn(&Node)) -> u64 {
             let _ = handled.await;
         }
         cluster.shared_as(&well, &[16, 16]).await;
-    };
+    });
     well.publish(8, 1, 2).await;
     cluster
         .passing(async {
@@ -162,7 +162,7 @@ async fn whichever_call_fails_the_work_goes_on() {
                 });
             }
         };
-        while nth <= outlives(fails(nth)).await.min(30) {
+        while nth <= Box::pin(outlives(fails(nth))).await.min(30) {
             nth += 1;
         }
         assert!(10 < nth, "so many calls can fail: {nth}");
@@ -175,7 +175,7 @@ async fn at_whichever_call_a_process_dies_another_goes_on() {
         let mut nth = 1;
         let dies =
             |nth: u64| move |node: &Node| node.store.crash_nth(node.store.calls() + nth, when);
-        while nth <= outlives(dies(nth)).await.min(30) {
+        while nth <= Box::pin(outlives(dies(nth))).await.min(30) {
             nth += 1;
         }
         assert!(10 < nth, "it can die at so many calls: {nth}");

@@ -136,7 +136,7 @@ async fn an_owner_that_slept_through_its_lease_records_nothing_and_joins_again()
         let info = awake.kairo.subscriptions().get(SHARED).await.unwrap();
         info.owners.iter().map(|owner| owner.partitions).eq([16, 16])
     };
-    passing(&own, STEP, cluster.passing(eventually(is_shared))).await;
+    Box::pin(passing(&own, STEP, cluster.passing(eventually(is_shared)))).await;
     assert!(letters(&awake.kairo).await.is_empty());
     awake.leave().await;
     cluster.clock.advance(LEASE);

@@ -223,14 +223,14 @@ fn deal<'a>(
     rows: &[PgRow],
 ) -> sqlx::Result<Vec<Appended>> {
     let is_place = |row: &PgRow| row.try_get::<Option<i64>, _>(5).is_ok_and(|no| no.is_none());
-    let (places, refusals) = rows.split_at(rows.partition_point(is_place));
+    let (rows, refusals) = rows.split_at(rows.partition_point(is_place));
     let mut actual = HashMap::new();
     for row in refusals {
         let is_closed = row.try_get::<Option<bool>, _>(6)?.unwrap_or_default();
         let found = if is_closed { Actual::Tombstone } else { Actual::At(count(row, 3)?) };
         actual.insert(count(row, 5)?, found);
     }
-    let (mut places, mut number) = (places.iter(), 0);
+    let (mut rows, mut number) = (rows.iter(), 0);
     let mut dealt = Vec::new();
     for unit in units {
         let mut refused = None;
@@ -238,18 +238,16 @@ fn deal<'a>(
             number += 1;
             refused = refused.or_else(|| Some((index, *actual.get(&number)?)));
         }
-        dealt.push(match refused {
-            Some((index, actual)) => Appended::None(index, actual),
-            None => {
-                let events: usize = unit.appends.iter().map(|append| append.events.len()).sum();
-                let placed: Vec<_> =
-                    places.by_ref().take(events).map(read).collect::<Result<_, _>>()?;
-                if placed.len() < events {
-                    return Err(sqlx::Error::RowNotFound);
-                }
-                Appended::All(Committed { placed })
-            }
-        });
+        if let Some((index, actual)) = refused {
+            dealt.push(Appended::None(index, actual));
+            continue;
+        }
+        let events: usize = unit.appends.iter().map(|append| append.events.len()).sum();
+        let placed: Vec<_> = rows.by_ref().take(events).map(read).collect::<Result<_, _>>()?;
+        if placed.len() < events {
+            return Err(sqlx::Error::RowNotFound);
+        }
+        dealt.push(Appended::All(Committed { placed }));
     }
     Ok(dealt)
 }

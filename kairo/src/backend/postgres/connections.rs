@@ -32,7 +32,7 @@ pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long the server may take for an answer.
-const ANSWER_MAX: Duration = Duration::from_secs(60);
+const ANSWER_MAX: Duration = Duration::from_mins(1);
 
 /// Makes connections to one server, ready for a store's statements.
 #[derive(Debug)]
@@ -100,13 +100,11 @@ impl Connections {
     /// # Errors
     /// [`Error::Closed`]; [`Error::Store`] when none is free in time, or none can be opened.
     pub(super) async fn lend(&self) -> Result<Lease<'_>> {
-        let permit = match timeout(WAIT_MAX, self.permits.acquire()).await {
-            Ok(permit) => permit.map_err(|_| Error::Closed)?,
-            Err(_) => {
-                let what = format!("none of {} connections became free", self.size);
-                return Err(self.connector.failing.late("waiting for", &what, WAIT_MAX));
-            }
+        let Ok(permit) = timeout(WAIT_MAX, self.permits.acquire()).await else {
+            let what = format!("none of {} connections became free", self.size);
+            return Err(self.connector.failing.late("waiting for", &what, WAIT_MAX));
         };
+        let permit = permit.map_err(|_| Error::Closed)?;
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,

@@ -93,5 +93,5 @@ fn is_full(error: &sqlx::Error) -> bool {
 
 /// The SQLSTATE of what the server said.
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error()?.code().map(|code| code.into_owned())
+    error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }
