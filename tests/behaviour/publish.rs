@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kairo::{Error, prelude::*};
 use kairo_tests::support::{
-    Busy, Echo, Journal, Sample, eventually, letters, logged, midnight, on_each_store, passing,
-    sample, soon,
+    Busy, Echo, Journal, Place, Sample, eventually, letters, logged, midnight, on_each_store,
+    passing, sample, soon,
 };
 
 #[event("order.noted", stream = "order-{order}-notes")]
@@ -350,4 +350,16 @@ async fn after_the_shutdown_nothing_is_accepted() {
         assert!(matches!(publisher.publish(sample("a", 1)).await, Err(Error::Closed)));
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_loss_of_power_can_take_says_so() {
+    let relaxed = Place::sqlite();
+    let full = relaxed.url().replace("normal", "full");
+    for (url, is_relaxed) in [(relaxed.url(), true), (full.as_str(), false)] {
+        let kairo = relaxed.start_with(|bare| bare.store(url)).await;
+        let published = kairo.publish(sample("a", 1)).await.unwrap();
+        assert_eq!(published.is_relaxed(), is_relaxed, "{url}");
+        kairo.shutdown().await.unwrap();
+    }
 }

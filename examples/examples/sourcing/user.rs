@@ -75,9 +75,7 @@ impl User {
 
     pub fn suspend(&self, reason: &str) -> Result<UserSuspended, AlreadySuspended> {
         match self.status {
-            Status::Active => {
-                Ok(UserSuspended { user_id: self.id, reason: reason.to_owned() })
-            }
+            Status::Active => Ok(UserSuspended { user_id: self.id, reason: reason.to_owned() }),
             Status::Suspended => Err(AlreadySuspended),
         }
     }

@@ -67,6 +67,16 @@ impl Published {
         Self { state: State::Ephemeral(ran) }
     }
 
+    /// Whether a loss of power can still take the events, because the store's URL says so: with
+    /// `durability=relaxed` or `synchronous=normal`.
+    #[must_use]
+    pub fn is_relaxed(&self) -> bool {
+        match &self.state {
+            State::InLog { shared, .. } => shared.engine.backend.is_relaxed(),
+            State::Delayed(_) | State::Replayed(..) | State::Ephemeral(_) => false,
+        }
+    }
+
     /// The id of the event, or of the first of several; of the letter that is reprocessed; nil for
     /// an ephemeral event, which has none.
     #[must_use]

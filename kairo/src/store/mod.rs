@@ -159,6 +159,12 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// What this store promises beyond the laws that hold for all.
     fn features(&self) -> Features;
+
+    /// Whether its URL lets it acknowledge what a loss of power can take, as
+    /// `durability=relaxed` does.
+    fn is_relaxed(&self) -> bool {
+        false
+    }
 }
 
 /// What a store promises beyond the laws that hold for all.

@@ -312,6 +312,10 @@ impl Store for FaultyStore {
     fn features(&self) -> Features {
         self.inner.features()
     }
+
+    fn is_relaxed(&self) -> bool {
+        self.inner.is_relaxed()
+    }
 }
 
 impl Members for FaultyStore {

@@ -148,6 +148,10 @@ impl Store for RedisStore {
     fn features(&self) -> Features {
         Features { durable: true, shared: true }
     }
+
+    fn is_relaxed(&self) -> bool {
+        self.is_relaxed
+    }
 }
 
 impl RedisStore {

@@ -64,6 +64,8 @@ pub(crate) struct RedisStore {
     meta: String,
     /// Tells the store from another one that is made in its place.
     store: String,
+    /// Whether the server may acknowledge what is not on its disk.
+    is_relaxed: bool,
 }
 
 impl RedisStore {

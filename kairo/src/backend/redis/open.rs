@@ -62,7 +62,8 @@ pub(super) async fn open(url: &StoreUrl, clock: &Clock) -> Result<RedisStore> {
     let signal = Signal::start(&mut tasks, &link, place.client, channel, requests.client.clone());
     tasks.spawn(keep_remembered(Arc::clone(&link), format!("{home}client:{}", requests.client)));
     let tasks = Mutex::new(tasks);
-    Ok(RedisStore { link, requests, signal, tasks, clock: clock.clone(), home, meta, store })
+    let (clock, is_relaxed) = (clock.clone(), place.relaxed);
+    Ok(RedisStore { link, requests, signal, tasks, clock, home, meta, store, is_relaxed })
 }
 
 /// What a URL says.

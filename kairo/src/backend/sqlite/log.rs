@@ -140,6 +140,10 @@ impl Store for SqliteStore {
     fn features(&self) -> Features {
         Features { durable: true, shared: false }
     }
+
+    fn is_relaxed(&self) -> bool {
+        self.is_relaxed
+    }
 }
 
 impl SqliteStore {

@@ -62,6 +62,8 @@ pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
     /// Writes whole queues; there until the store is closed or dropped.
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whether commits are not synced by themselves.
+    is_relaxed: bool,
 }
 
 /// What work in progress keeps alive. The connections go first, then the lock.
@@ -95,7 +97,7 @@ impl SqliteStore {
             .name("kairo-sqlite".to_owned())
             .spawn(move || worker.write_batches())
             .map_err(|error| failing.of("starting the writer of", error))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), is_relaxed: false })
     }
 
     /// Commits a unit: on this thread when nobody else writes, else with those who wait.

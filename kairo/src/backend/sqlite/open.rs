@@ -72,7 +72,9 @@ pub(super) fn own(url: &StoreUrl, now: Timestamp) -> Result<SqliteStore> {
     let mut connection = writing(&path, synchronous, &failing)?;
     schema::migrate(&mut connection, now, &failing)?;
     let writer = Writer::new(connection, failing.clone())?;
-    SqliteStore::start(path, &failing, writer, lock)
+    let mut store = SqliteStore::start(path, &failing, writer, lock)?;
+    store.is_relaxed = synchronous == Synchronous::Normal;
+    Ok(store)
 }
 
 fn check_place(url: &StoreUrl) -> Result {
