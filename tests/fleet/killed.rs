@@ -39,7 +39,7 @@ async fn fleet(folder: &Folder, url: &str) -> Vec<Worker> {
 }
 
 /// Ends the publishers, and lets somebody who does not publish see to what is left.
-async fn finish(folder: &Folder, url: &str, workers: Vec<Worker>) -> String {
+pub(crate) async fn finish(folder: &Folder, url: &str, workers: Vec<Worker>) -> String {
     let mut last = Worker::start(folder, url, false);
     for worker in workers {
         worker.ask_to_end(folder).await;
