@@ -10,7 +10,7 @@ mod runner;
 
 use std::{env, sync::Arc, time::Duration};
 
-use deposits::{Deposited, Deposits, publish_for, publish_on};
+use deposits::{Deposited, Deposits, publish_on};
 use kairo::{
     Kairo, Uuid, backend,
     clock::Clock,
@@ -177,8 +177,8 @@ async fn many_by_hand(publishers: u64, each: u64, time: Duration) -> f64 {
 
 async fn many(publishers: u64, each: u64, time: Duration) -> f64 {
     let (schema, client) = schema("").await;
-    let store = backend::open(&format!("{}?schema={schema}", server()), &Clock::system());
-    let store = store.await.expect("the store opens");
+    let url = format!("{}?schema={schema}", server());
+    let store = backend::open(&url, &Clock::system()).await.expect("the store opens");
     let mut rate = 0.0;
     for time in [WARM_UP, time] {
         let watch = Stopwatch::start();

@@ -76,7 +76,11 @@ proptest! {
                 prop_assert_eq!(name.as_str(), &text);
                 prop_assert!(text.len() <= EVENT_NAME_MAX && !text.contains(".."));
             }
-            Err(error) => prop_assert!(error.to_string().contains(&text)),
+            // Of a long one, the error shows the beginning.
+            Err(error) => {
+                let shown: String = text.chars().take(100).collect();
+                prop_assert!(error.to_string().contains(&shown));
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub enum Folded {
 #[diagnostic::on_unimplemented(
     message = "aggregate `{Self}` has no state to begin with",
     label = "neither `Default` nor an `#[apply(init)]`",
-    note = "derive `Default` for `{Self}`, or let the first event make it: `#[apply(init)] fn created(event: &UserCreated) -> Self`"
+    note = "give it one: derive `Default` for `{Self}`, or let the first event make it: `#[apply(init)] fn created(event: &UserCreated) -> Self`"
 )]
 pub trait Blank: Sized {
     /// The state.

@@ -173,7 +173,7 @@ mod tests {
     fn what_cannot_be_opened_says_what_can() {
         check_refused("memroy:", "`memroy:` is not valid");
         check_refused("memroy:", "did you mean `memory`?");
-        check_refused("postgres://ada:secret@db/shop", "does not have the back end `postgres`");
+        check_refused("nats://ada:secret@db/shop", "does not have the back end `nats`");
         check_refused("shop.db", "such as `memory:` or `sqlite://shop.db`");
         check_refused("memory:shop", "write `memory:`");
         check_refused("memory:?size=3", "there is no option `size`; `memory:` has `shared`");

@@ -31,13 +31,13 @@ impl Dice {
 }
 
 /// A bus whose handler fails at first at every seventh number, for so long that it is parked.
-async fn stumbling(cluster: &Cluster, stumbled: &Journal<(String, u64)>) -> Node {
+async fn stumbling(cluster: &Cluster, fallen: &Journal<(String, u64)>) -> Node {
     let node = cluster.operator().await;
-    let (runs, stumbled) = (cluster.runs.clone(), stumbled.clone());
+    let (runs, fallen) = (cluster.runs.clone(), fallen.clone());
     let policy = RetryPolicy::new(3).backoff(Duration::from_secs(2));
     let subscribe = node.kairo.subscribe::<Sample>(SHARED).from_beginning().retry(policy);
     let handled = subscribe.handle(move |event| {
-        let stumbles = event.number % 7 == 3 && stumbled.is_new((event.key.clone(), event.number));
+        let stumbles = event.number % 7 == 3 && fallen.is_new((event.key.clone(), event.number));
         if !stumbles {
             runs.note(("node", event.key.clone(), event.number));
         }
@@ -49,9 +49,9 @@ async fn stumbling(cluster: &Cluster, stumbled: &Journal<(String, u64)>) -> Node
 
 /// Lets buses come and go while events are published, and says how many crashed.
 async fn live(cluster: &Cluster, seed: u64, may_crash: bool) -> usize {
-    let (mut dice, stumbled) = (Dice(seed), Journal::new());
+    let (mut dice, fallen) = (Dice(seed), Journal::new());
     let operator = cluster.operator().await;
-    let mut nodes: Vec<Node> = vec![stumbling(cluster, &stumbled).await];
+    let mut nodes: Vec<Node> = vec![stumbling(cluster, &fallen).await];
     let mut crashes = 0;
     for change in 0..CHANGES {
         operator.publish(KEYS, change * EACH, EACH).await;
@@ -62,7 +62,7 @@ async fn live(cluster: &Cluster, seed: u64, may_crash: bool) -> usize {
             cluster.passing(cluster.runs.at_least(handled.min(published))).await;
         }
         match dice.below(if may_crash { 4 } else { 3 }) {
-            0 | 1 if nodes.len() < NODES_MAX => nodes.push(stumbling(cluster, &stumbled).await),
+            0 | 1 if nodes.len() < NODES_MAX => nodes.push(stumbling(cluster, &fallen).await),
             2 if 1 < nodes.len() => {
                 let gone = nodes.swap_remove(dice.below(nodes.len()));
                 cluster.passing(gone.leave()).await;
@@ -71,7 +71,7 @@ async fn live(cluster: &Cluster, seed: u64, may_crash: bool) -> usize {
                 nodes.swap_remove(dice.below(nodes.len())).crash();
                 crashes += 1;
                 if nodes.is_empty() {
-                    nodes.push(stumbling(cluster, &stumbled).await);
+                    nodes.push(stumbling(cluster, &fallen).await);
                 }
             }
             _ => {}

@@ -78,7 +78,7 @@ pub(super) type Order = (i32, i64);
 pub(super) struct Gate {
     /// What has this order or a later one cannot be read yet.
     pub(super) first_hidden: Order,
-    /// The order of what was appended last.
+    /// The order of what was appended last, also when it has been deleted.
     last: Order,
     /// The place that the log had reached when events were last deleted.
     deleted: Position,
@@ -87,11 +87,10 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn read(row: &PgRow) -> sqlx::Result<Self> {
         let last: (Option<i32>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
-        Ok(Self {
-            first_hidden: (row.try_get(0)?, row.try_get(1)?),
-            last: (last.0.unwrap_or_default(), last.1.unwrap_or(-1)),
-            deleted: place(row, 4)?,
-        })
+        let last = (last.0.unwrap_or_default(), last.1.unwrap_or(-1));
+        let deleted = place(row, 4)?;
+        let first_hidden = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Self { first_hidden, last: last.max(order_of(deleted)), deleted })
     }
 
     /// Whether something has been committed that cannot be read yet.
@@ -101,10 +100,12 @@ impl Gate {
 
     /// The deleted place that a reader has reached at the end of the log, if there is one.
     pub(super) fn newest(self) -> Position {
-        let Position { epoch, order, .. } = self.deleted;
-        let order = (i32::try_from(epoch).unwrap_or(i32::MAX), int(order));
-        if order < self.first_hidden { self.deleted } else { Position::START }
+        if order_of(self.deleted) < self.first_hidden { self.deleted } else { Position::START }
     }
+}
+
+fn order_of(position: Position) -> Order {
+    (i32::try_from(position.epoch).unwrap_or(i32::MAX), int(position.order))
 }
 
 /// What one call waits for.

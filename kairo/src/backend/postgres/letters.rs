@@ -30,22 +30,32 @@ macro_rules! columns {
 }
 
 macro_rules! select {
-    ($rest:literal) => {
-        concat!("SELECT ", columns!(), " FROM {s}kairo_dead_letter ", $rest)
+    ($($rest:literal),+) => {
+        concat!("SELECT ", columns!(), " FROM {s}kairo_dead_letter ", $($rest),+)
     };
 }
 
-const FILTERED: &str = select!(
-    "WHERE (last_failed, id) > ($1, $2) AND last_failed <= $3 \
-     AND ($4::text IS NULL OR name = $4) AND ($5::text IS NULL OR reason = $5) \
-     ORDER BY last_failed, id LIMIT $6"
-);
+/// Letters behind one, oldest or newest first, of one subscription or of all.
+macro_rules! select_filtered {
+    ($behind:literal, $of:literal, $order:literal) => {
+        select!(
+            "WHERE (last_failed, id) ",
+            $behind,
+            " ($1, $2) AND last_failed <= $3 AND ($4::text IS NULL OR name = $4) \
+             AND ($5::text IS NULL OR reason = $5) AND (NOT $7 OR due IS NOT NULL OR holds_key) ",
+            $of,
+            $order,
+            " LIMIT $6"
+        )
+    };
+}
 
-const FILTERED_OF_ONE: &str = select!(
-    "WHERE subscription = $7 AND (last_failed, id) > ($1, $2) AND last_failed <= $3 \
-     AND ($4::text IS NULL OR name = $4) AND ($5::text IS NULL OR reason = $5) \
-     ORDER BY last_failed, id LIMIT $6"
-);
+const FILTERED: &str = select_filtered!(">", "", "ORDER BY last_failed, id");
+const FILTERED_OF_ONE: &str =
+    select_filtered!(">", "AND subscription = $8 ", "ORDER BY last_failed, id");
+const NEWEST: &str = select_filtered!("<", "", "ORDER BY last_failed DESC, id DESC");
+const NEWEST_OF_ONE: &str =
+    select_filtered!("<", "AND subscription = $8 ", "ORDER BY last_failed DESC, id DESC");
 
 const ONE: &str = select!("WHERE id = $1");
 
@@ -68,19 +78,26 @@ const SET: &str = concat!(
 impl DeadLetters for PostgresStore {
     fn letters(&self, filter: LetterFilter) -> BoxFuture<'_, Result<Vec<DeadLetter>>> {
         Box::pin(async move {
-            let (time, id) = filter
-                .after
-                .map_or((i64::MIN, Uuid::nil()), |(time, id)| (time.as_microsecond(), id));
+            let (time, id) = match filter.after {
+                Some((time, id)) => (time.as_microsecond(), id),
+                None if filter.newest_first => (i64::MAX, Uuid::max()),
+                None => (i64::MIN, Uuid::nil()),
+            };
             let until = filter.dead_until.unwrap_or(Timestamp::MAX).as_microsecond();
             let limit = int(filter.limit.unwrap_or(LetterFilter::LIMIT) as u64);
             let with = |text| {
                 let statement = self.shared.tables.query(text).bind(time).bind(id).bind(until);
                 let statement = statement.bind(&filter.event);
-                statement.bind(filter.reason.map(Reason::as_str)).bind(limit)
+                statement.bind(filter.reason.map(Reason::as_str)).bind(limit).bind(filter.pending)
+            };
+            let (of_all, of_one) = if filter.newest_first {
+                (NEWEST, NEWEST_OF_ONE)
+            } else {
+                (FILTERED, FILTERED_OF_ONE)
             };
             let statement = || match &filter.subscription {
-                None => with(FILTERED),
-                Some(subscription) => with(FILTERED_OF_ONE).bind(subscription),
+                None => with(of_all),
+                Some(subscription) => with(of_one).bind(subscription),
             };
             let rows = self.shared.pool.fetch("reading", statement).await?;
             read_all(&rows).map_err(|error| self.unreadable(error))

@@ -58,7 +58,7 @@ use crate::{
 };
 
 /// How often a transaction is tried again when somebody else was quicker.
-const RACES_MAX: usize = 16;
+const RACES_MAX: usize = 100;
 
 /// How often a transaction is tried again when its connection was lost before the end of it.
 const LOSSES_MAX: usize = 1;

@@ -144,6 +144,6 @@ mod tests {
         check_refused("?schema=a-b", "`schema` is `a-b`");
         check_refused("?pool=0", "`pool` is `0`; use 1 to 1000");
         check_refused("?sslmode=on", "`sslmode` is `on`");
-        check_refused("?tabel=x", "did you mean `table`?");
+        check_refused("?tabl=x", "did you mean `table`?");
     }
 }

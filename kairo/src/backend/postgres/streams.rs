@@ -35,13 +35,13 @@ macro_rules! note_newest {
     };
 }
 
-const GONE: &str = "INSERT INTO {s}kairo_gone (stream, version, tombstone) VALUES ($1, $2, $3) \
-     ON CONFLICT (stream) DO UPDATE SET version = excluded.version, \
-     tombstone = excluded.tombstone";
+const GONE: &str = "INSERT INTO {s}kairo_gone (stream, version, removed, tombstone) \
+     VALUES ($1, $2, $2, $3) ON CONFLICT (stream) DO UPDATE SET version = excluded.version, \
+     removed = excluded.removed, tombstone = excluded.tombstone";
 
 const KEEP: &str = "INSERT INTO {s}kairo_snapshot AS s \
      (stream, name, version, schema, time, payload) SELECT $1, $2, $3, $4, $5, $6 \
-     WHERE NOT EXISTS (SELECT FROM {s}kairo_gone WHERE stream = $1 AND $3 <= version) \
+     WHERE NOT EXISTS (SELECT FROM {s}kairo_gone WHERE stream = $1 AND $3 <= removed) \
      ON CONFLICT (stream, name) DO UPDATE SET version = excluded.version, \
      schema = excluded.schema, time = excluded.time, payload = excluded.payload \
      WHERE s.version <= excluded.version";

@@ -35,11 +35,13 @@ CREATE TABLE {s}kairo_store (
     newest_sequence bigint  NOT NULL DEFAULT 0
 );
 
--- Streams whose newest events have been deleted: the version that the last of them had. Nothing
--- can be appended where `tombstone` is true.
+-- Streams whose newest events have gone: the version that the last of them had. Snapshots up to the
+-- version `removed` are of events that somebody wanted gone. Nothing can be appended where
+-- `tombstone` is true.
 CREATE TABLE {s}kairo_gone (
     stream    text    COLLATE "C" PRIMARY KEY,
     version   bigint  NOT NULL,
+    removed   bigint,
     tombstone boolean NOT NULL
 );
 

@@ -137,11 +137,11 @@ for _ = 1, take_count() do
   local kept = redis.call('HGET', home .. 'snapshots:' .. stream, name)
   for _, removal in ipairs(removals) do
     if removal[1] == stream then
-      gone, kept = { newest = removal[2] }, nil
+      gone, kept = { removed = removal[2] }, nil
     end
   end
   local known = kept and tonumber(string.match(kept, '^%d+')) or 0
-  if known <= version and not (gone and gone.newest and version <= gone.newest) then
+  if known <= version and not (gone and gone.removed and version <= gone.removed) then
     snapshots[#snapshots + 1] = { stream, name, blob }
   end
 end
@@ -175,7 +175,7 @@ for _, removal in ipairs(removals) do
     forget(place)
   end
   redis.call('UNLINK', home .. 'stream:' .. stream, home .. 'snapshots:' .. stream)
-  set_gone(stream, { before = version, newest = version, closed = removal[3] })
+  set_gone(stream, { before = version, newest = version, closed = removal[3], removed = version })
 end
 for _, event in ipairs(fresh) do
   local number, stream, version, id, derived, name = unpack(event, 1, 6)

@@ -11,17 +11,17 @@ else
 end
 deleted = deleted or '0'
 
--- How many there ever were up to a place.
-local function up_to(place)
+-- How many there are behind a place behind which none was deleted.
+local function behind(place)
   if name == '' then
-    return math.min(all, tonumber(place))
+    return all - math.min(all, tonumber(place))
   end
-  local last = redis.call('XREVRANGE', key, '0-' .. place, '-', 'COUNT', 1)[1]
-  return last and tonumber(last[2][2]) or 0
+  local first = redis.call('XRANGE', key, '(0-' .. place, '+', 'COUNT', 1)[1]
+  return first and all - tonumber(first[2][2]) + 1 or 0
 end
 
 if tonumber(deleted) <= tonumber(after) then
-  return { all - up_to(after), '' }
+  return { behind(after), '' }
 end
 local found = redis.call('XRANGE', key, '(0-' .. after, '0-' .. deleted, 'COUNT', count)
 if #found == count then

@@ -5,7 +5,8 @@ local function set_gone(stream, gone)
     redis.call('HSET', meta, 'gone', 1)
     any_gone = '1'
   end
-  redis.call('HSET', home .. 'gone', stream, gone.before .. ' ' .. (gone.newest or '-') .. ' ' .. closed)
+  local value = { gone.before, gone.newest or '-', closed, gone.removed or '-' }
+  redis.call('HSET', home .. 'gone', stream, table.concat(value, ' '))
 end
 
 -- Indexes count what they ever had, and this is up to where they have less.
