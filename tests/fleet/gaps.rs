@@ -169,6 +169,7 @@ fn tell(kind: Kind, cuts: usize, read: &[Arc<Recorded>], written: &[Written]) {
     let raw: HashSet<Uuid> = written.iter().flat_map(|it| it.brought.iter().copied()).collect();
     let of_raw = read.iter().filter(|event| raw.contains(&event.event.id)).count();
     let all = read.len();
+    assert!(0 < cuts && (raw.is_empty() || 0 < of_raw), "nothing was disturbed");
     println!("{kind:?}, {cuts} cuts: {all} events, {of_raw} of them by transactions of others;");
     println!("{acknowledged} acknowledged, {refused} commits refused, rolled back or cut");
 }

@@ -9,6 +9,7 @@ use crate::{
     dice::Dice,
     server::{End, Kind, Server},
     stretch,
+    worker::LEASE,
     workers::{Folder, Worker},
 };
 
@@ -39,7 +40,7 @@ async fn fleet(folder: &Folder, url: &str) -> Vec<Worker> {
 }
 
 /// Ends the publishers, and lets somebody who does not publish see to what is left.
-async fn finish(folder: &Folder, url: &str, workers: Vec<Worker>) -> String {
+pub(crate) async fn finish(folder: &Folder, url: &str, workers: Vec<Worker>) -> String {
     let mut last = Worker::start(folder, url, false);
     for worker in workers {
         worker.ask_to_end(folder).await;
@@ -74,6 +75,10 @@ async fn restart_server(kind: Kind) {
     let restarts = again_and_again(async |time| {
         pause(&mut dice, 1_000, 2_500).await;
         server.end(if time % 2 == 0 { End::Crash } else { End::Fast });
+        // Everybody's lease runs out now and then.
+        if time % 3 == 1 {
+            Clock::system().sleep(LEASE + Duration::from_millis(500)).await;
+        }
         server.start_again().await;
         for worker in &mut workers {
             worker.assert_alive(&folder);

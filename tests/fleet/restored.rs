@@ -1,4 +1,4 @@
-//! A dump that is restored on a server whose transaction ids start again.
+//! A log that finds itself on another server: after a dump was restored, and after a failover.
 
 use std::{collections::HashSet, process::Output};
 
@@ -6,10 +6,11 @@ use kairo::{EventStore, prelude::*};
 
 use crate::{
     audit::{self, Ledger},
+    killed::finish,
     server::{Kind, Server, program},
     until,
     worker::{SUBSCRIPTIONS, Tick, bus},
-    workers::Folder,
+    workers::{Folder, Worker},
 };
 
 /// How many events there are in each stretch of the log.
@@ -82,5 +83,34 @@ async fn a_dump_goes_on_in_a_fresh_cluster_where_it_stopped() {
     let [first, second] = [&lines[..handled], &lines[handled..]];
     let first: HashSet<Uuid> = first.iter().map(|line| line.event).collect();
     assert!(second.iter().all(|line| !first.contains(&line.event)), "nothing is handled again");
+    store.close().await.unwrap();
+}
+
+/// Waits until so many more events are acknowledged.
+async fn goes_on(folder: &Folder) {
+    let before = folder.lines("acks").len();
+    until(async || before + 50 <= folder.lines("acks").len()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run ./test"]
+async fn a_fleet_goes_on_after_a_failover_and_nothing_acknowledged_is_lost() {
+    let mut primary = Server::start(Kind::Postgres, &[]).await;
+    let mut standby = Server::standby_of(&primary).await;
+    // From now on a commit is acknowledged when the standby has it, too.
+    primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+    primary.run("SELECT pg_reload_conf()").await;
+    let (folder, url) = (Folder::new(), primary.url());
+    let mut worker = Worker::start(&folder, &url, true);
+    worker.runs(&folder).await;
+    goes_on(&folder).await;
+    standby.take_place_of(&mut primary).await;
+    goes_on(&folder).await;
+    worker.assert_alive(&folder);
+    println!("failover: {}", finish(&folder, &url, vec![worker]).await);
+    let store = EventStore::open(&url).await.unwrap();
+    let log = audit::log(&store).await.unwrap();
+    let epochs: Vec<u32> = log.iter().map(|event| event.position().epoch).collect();
+    assert!(epochs.is_sorted() && epochs.first() == Some(&0) && epochs.last() == Some(&1));
     store.close().await.unwrap();
 }

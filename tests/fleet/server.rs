@@ -48,18 +48,39 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server with its data in a folder of its own.
     pub(crate) async fn start(kind: Kind, settings: &[&'static str]) -> Self {
-        let folder = TempDir::new().unwrap();
-        if is_root(folder.path()) {
-            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
+        let folder = room();
         if kind == Kind::Postgres {
             make_cluster(folder.path());
         }
+        Self::run_in(folder, kind, settings).await
+    }
+
+    async fn run_in(folder: TempDir, kind: Kind, settings: &[&'static str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = spawn(kind, port, folder.path(), settings);
         let mut server = Self { kind, port, folder, settings: settings.to_vec(), process };
         server.answers().await;
         server
+    }
+
+    /// Starts a copy of a PostgreSQL server that follows it.
+    pub(crate) async fn standby_of(primary: &Self) -> Self {
+        let folder = room();
+        let mut copy = lowered(program("pg_basebackup"), folder.path());
+        copy.arg("-D").arg(folder.path().join("data")).args(["-R", "-c", "fast", "--no-sync"]);
+        let done = copy.args(["-d", &primary.url()]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Self::run_in(folder, Kind::Postgres, &primary.settings).await
+    }
+
+    /// What fails over does: the primary crashes, and this one is found in its place, where it
+    /// takes writes soon.
+    pub(crate) async fn take_place_of(&mut self, primary: &mut Self) {
+        primary.end(End::Crash);
+        self.end(End::Fast);
+        self.port = primary.port;
+        self.start_again().await;
+        self.run("SELECT pg_promote()").await;
     }
 
     pub(crate) fn url(&self) -> String {
@@ -153,8 +174,13 @@ pub(crate) fn send(signal: &str, process: u32) {
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
 }
 
-fn is_root(folder: &Path) -> bool {
-    fs::metadata(folder).unwrap().uid() == 0
+/// A folder for a server, which is nobody's where we are root.
+fn room() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    if fs::metadata(folder.path()).unwrap().uid() == 0 {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    folder
 }
 
 /// A program of PostgreSQL's, which Debian keeps out of the path.

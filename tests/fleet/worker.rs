@@ -30,6 +30,9 @@ const PUBLISHERS: u64 = 3;
 /// How many keys there are, for all publishers of all processes.
 const KEYS: u64 = 24;
 
+/// How often a process tries to start.
+const STARTS_MAX: usize = 5;
+
 /// The subscriptions of a fleet.
 pub(crate) const SUBSCRIPTIONS: [&str; 2] = ["counts", "echoes"];
 
@@ -135,8 +138,19 @@ pub(crate) fn run() {
     Runtime::new().unwrap().block_on(work(&url, Path::new(&folder)));
 }
 
+/// Starts as under a supervisor, which tries again where the server does not answer in time.
+async fn start(url: &str, folder: &Path) -> Kairo {
+    for _ in 1..STARTS_MAX {
+        match bus(url, folder).start().await {
+            Err(kairo::Error::Store { action, source }) => eprintln!("{action}: {source}"),
+            started => return started.unwrap(),
+        }
+    }
+    bus(url, folder).start().await.unwrap()
+}
+
 async fn work(url: &str, folder: &Path) {
-    let kairo = bus(url, folder).start().await.unwrap();
+    let kairo = start(url, folder).await;
     if env::var(PUBLISHES).is_ok() {
         for _ in 0..PUBLISHERS {
             let dice = Dice::of(u64::from(Clock::system().draw()));
