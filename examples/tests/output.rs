@@ -50,3 +50,8 @@ fn hello_greets() {
 fn the_shop_goes_on_where_it_stopped() {
     check("shop", &["shop-first.txt", "shop-second.txt"]);
 }
+
+#[test]
+fn sourcing_rebuilds_users_from_their_events() {
+    check("sourcing", &["sourcing.txt"]);
+}

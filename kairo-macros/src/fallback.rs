@@ -9,7 +9,7 @@ use quote::quote;
 use crate::mistakes::Mistakes;
 
 /// Attributes that only the macros of this crate understand.
-const HELPERS: &[&str] = &["handler", "on_dead_letter", "key", "other", "event"];
+const HELPERS: &[&str] = &["handler", "on_dead_letter", "apply", "key", "other", "event"];
 
 /// Runs one macro. A macro that returns nothing could not go on; then the item is emitted as it
 /// was written, without the attributes that nobody else understands.

@@ -4,6 +4,7 @@
 //! rules and words the messages, `expand` writes code and cannot fail. All mistakes of an item are
 //! reported at once, and the item itself is emitted even then, so that editors keep working.
 
+mod aggregate;
 mod args;
 mod classify;
 mod event;
@@ -259,6 +260,79 @@ pub fn on_dead_letter(attribute: TokenStream, item: TokenStream) -> TokenStream 
 #[proc_macro_attribute]
 pub fn handlers(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, handler::service)
+}
+
+/// Makes a type an aggregate: a state that is rebuilt from the events of its stream.
+///
+/// It goes on the `impl` block with the methods that apply events. Each carries `#[apply]`, takes
+/// `&mut self` and one event (`&T`, `T`, `&Envelope<T>` or `Envelope<T>`), and returns nothing: the
+/// event has happened. `#[apply(init)] fn created(event: &UserCreated) -> Self` makes the first
+/// state; without such a method that is the type's `Default`. Every other method of the block stays
+/// what it is, and so do these: a test can call them.
+///
+/// The methods generate a typed event enum, `UserEvent` for `User`, whose variants are named after
+/// the methods.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[event("user.created")]
+/// struct UserCreated { #[key] user_id: Uuid, name: String }
+///
+/// #[event("user.suspended")]
+/// struct UserSuspended { #[key] user_id: Uuid, reason: String }
+///
+/// #[derive(Default)]
+/// struct User { user_id: Uuid, name: String, suspended: bool }
+///
+/// #[aggregate("user")]
+/// impl User {
+///     #[apply]
+///     fn created(&mut self, event: &UserCreated) {
+///         self.user_id = event.user_id;
+///         self.name.clone_from(&event.name);
+///     }
+///
+///     #[apply]
+///     fn suspended(&mut self, _event: &UserSuspended) {
+///         self.suspended = true;
+///     }
+///
+///     fn suspend(&self, reason: &str) -> Option<UserSuspended> {
+///         let event = UserSuspended { user_id: self.user_id, reason: reason.into() };
+///         (!self.suspended).then_some(event)
+///     }
+/// }
+///
+/// async fn suspend(kairo: &Kairo, id: Uuid) -> kairo::Result<()> {
+///     let user = kairo.aggregate::<User>(id).load().await?;
+///     println!("{} has had {} events", user.name, user.version());
+///     kairo.aggregate::<User>(id).change(|user| user.suspend("fraud")).await?;
+///     Ok(())
+/// }
+///
+/// assert_eq!(UserEvent::NAMES, ["user.created", "user.suspended"]);
+/// ```
+///
+/// # Options
+/// - `event = UserEvent`: a declared `#[events]` enum, instead of a generated one; every member must
+///   be applied, and nothing else.
+/// - `strict`: an event of the stream that no method applies is an error; without it, it is skipped.
+/// - `snapshot_every = 100`: keeps the state, which must implement serde, each time that so many
+///   events have come. A snapshot that cannot be read is no error: the stream is.
+/// - `snapshot_version = 2`: raise it when the state's shape or the meaning of an `#[apply]` method
+///   changes, so that older snapshots are not read. Adding or removing a method does so by itself.
+/// - `crate = path`: where the library is, for those who re-export it.
+#[proc_macro_attribute]
+pub fn aggregate(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, aggregate::attribute)
+}
+
+/// Marks the methods that apply events, inside a block with
+/// [`#[aggregate]`](macro@aggregate) on it.
+#[proc_macro_attribute]
+pub fn apply(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, aggregate::stray)
 }
 
 /// Says of an error type which of its values trying again can help.

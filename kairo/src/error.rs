@@ -97,6 +97,16 @@ pub enum Error {
     /// A stored or handed-in payload does not have the shape of its type.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// An event of a stream cannot be read, so whatever needs it stops before it.
+    #[error("version {version} of stream `{stream}` cannot be read: {source}")]
+    Unreadable {
+        /// The stream.
+        stream: String,
+        /// The version of the event.
+        version: u64,
+        /// Why it cannot be read.
+        source: DecodeError,
+    },
     /// Nothing has this name or id.
     #[error("there is no {what} `{value}`")]
     NotFound {

@@ -35,11 +35,14 @@ pub mod testing;
 mod engine;
 pub mod bus;
 
+pub mod aggregate;
+
 pub mod prelude;
 #[doc(hidden)]
 pub mod __private;
 
 pub use self::{
+    aggregate::Aggregate,
     bus::{EventStore, Kairo, Publish, Published, Publisher, Subscription},
     clock::Timestamp,
     delivery::{DeadLetter, LetterFilter, Reason},
@@ -57,7 +60,9 @@ pub use self::{
     retry::RetryPolicy,
     store::{Position, Version},
 };
-pub use kairo_macros::{Classify, Event, data, event, events, handler, handlers, on_dead_letter};
+pub use kairo_macros::{
+    Classify, Event, aggregate, apply, data, event, events, handler, handlers, on_dead_letter,
+};
 pub use uuid::Uuid;
 
 /// `serde_json`, for `json!(..)`.

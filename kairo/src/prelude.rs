@@ -3,5 +3,5 @@
 pub use crate::{
     AnyEvent, Attempt, Classify, Context, DeadLetter, Envelope, Event, EventSet, Failure,
     FromContext, Kairo, LetterFilter, Outcome, Publisher, RetryPolicy, State, Upcast, Uuid,
-    Version, data, event, events, handler, handlers, on_dead_letter,
+    Version, aggregate, apply, data, event, events, handler, handlers, on_dead_letter,
 };

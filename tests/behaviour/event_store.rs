@@ -8,6 +8,9 @@ use kairo_tests::support::{
     Busy, Echo, Journal, Place, Sample, eventually, logged, midnight, on_each_store, sample, soon,
 };
 
+/// No numbers.
+const NONE: [u64; 0] = [];
+
 /// Appends samples `1..=count` to the stream of a key.
 async fn fill(store: &EventStore, key: &str, count: u64) {
     let stream = format!("sample-{key}");
@@ -63,11 +66,11 @@ async fn a_stream_is_read_in_both_directions_and_in_part() {
         let part = || stream().from_version(255).to_version(258);
         assert_eq!(numbers(part()).await, [255, 256, 257, 258]);
         assert_eq!(numbers(part().backwards()).await, [258, 257, 256, 255]);
-        assert_eq!(numbers(stream().from_version(601)).await, [0; 0]);
-        assert_eq!(numbers(stream().from_version(5).to_version(4)).await, [0; 0]);
-        assert_eq!(numbers(stream().to_version(0).backwards()).await, [0; 0]);
+        assert_eq!(numbers(stream().from_version(601)).await, NONE);
+        assert_eq!(numbers(stream().from_version(5).to_version(4)).await, NONE);
+        assert_eq!(numbers(stream().to_version(0).backwards()).await, NONE);
         assert_eq!(numbers(stream().backwards().take(2)).await, [600, 599]);
-        assert_eq!(numbers(store.stream("sample-nobody")).await, [0; 0]);
+        assert_eq!(numbers(store.stream("sample-nobody")).await, NONE);
         let error = store.stream("").try_collect::<Vec<_>>().await.unwrap_err();
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
         kairo.shutdown().await.unwrap();
@@ -93,10 +96,10 @@ async fn a_stream_is_read_as_it_was() {
         let backwards = numbers(store.stream("sample-a").backwards().to_time(*time)).await;
         assert_eq!(backwards, until.into_iter().rev().collect::<Vec<_>>());
     }
-    assert_eq!(numbers(store.stream("sample-a").to_time(midnight())).await, [0; 0]);
+    assert_eq!(numbers(store.stream("sample-a").to_time(midnight())).await, NONE);
     assert_eq!(numbers(store.between(times[1], times[3])).await, [2, 3]);
-    assert_eq!(numbers(store.between(times[3], times[1])).await, [0; 0]);
-    assert_eq!(numbers(store.between(times[1], times[3]).of_type("echo.heard")).await, [0; 0]);
+    assert_eq!(numbers(store.between(times[3], times[1])).await, NONE);
+    assert_eq!(numbers(store.between(times[1], times[3]).of_type("echo.heard")).await, NONE);
     let of_type = store.between(times[1], times[3]).of_type("sample.*");
     assert_eq!(numbers(of_type).await, [2, 3]);
     kairo.shutdown().await.unwrap();
@@ -237,7 +240,7 @@ async fn a_deleted_stream_goes_on_and_a_tombstone_does_not() {
             Err(Error::Conflict { .. })
         ));
         store.delete("sample-a", Version::At(3)).await.unwrap();
-        assert_eq!(numbers(store.stream("sample-a")).await, [0; 0]);
+        assert_eq!(numbers(store.stream("sample-a")).await, NONE);
         let stats = store.stats("sample-a").await.unwrap();
         assert_eq!((stats.events, stats.version, stats.tombstone), (0, 3, false));
         let placed = store.append("sample-a", Version::NoStream, [sample("a", 4)]).await.unwrap();

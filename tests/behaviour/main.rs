@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
+mod aggregates;
 mod bounds;
+mod changes;
 mod closures;
 mod delayed;
+mod deleted;
 mod enums;
 mod ephemeral;
 mod event_store;
@@ -19,4 +22,5 @@ mod order;
 mod publish;
 mod replay;
 mod retry;
+mod snapshots;
 mod stop;

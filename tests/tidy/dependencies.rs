@@ -16,6 +16,7 @@ const LICENCES: &[&str] = &[
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",
     "BSD-3-Clause",
+    "BSL-1.0",
     "ISC",
     "Zlib",
     "Unicode-3.0",
@@ -25,8 +26,10 @@ const LICENCES: &[&str] = &[
 ];
 
 /// Crates that users get in two versions, with the reason.
-const TWICE: &[(&str, &str)] =
-    &[("hashbrown", "rusqlite has one; the other serves the macros and is in no binary")];
+const TWICE: &[(&str, &str)] = &[
+    ("getrandom", "ring has not followed yet, which TLS needs"),
+    ("hashbrown", "rusqlite has one; the other serves the macros and is in no binary"),
+];
 
 /// The normal dependencies of `kairo` with all its features on this platform, itself included.
 fn dependencies() -> Vec<Value> {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event, payload,
-    tokens::{local, span},
+    tokens::{local, show, span},
 };
 
 /// The enum and all that makes it a set.
@@ -51,6 +51,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         .members
         .iter()
         .map(|Member { ty, .. }| quote_spanned!(span(ty)=> <#ty as __k::Event>::NAME));
+    let types = model.members.iter().map(|Member { ty, .. }| show(ty));
     let ephemeral = model.members.first().map(|Member { ty, .. }| {
         quote_spanned!(span(ty)=> const EPHEMERAL: bool = <#ty as __k::Event>::EPHEMERAL;)
     });
@@ -76,6 +77,7 @@ fn event_set(ident: &Ident, model: &Model) -> TokenStream {
         #[automatically_derived]
         impl __k::EventSet for #ident {
             const NAMES: &'static [&'static str] = &[#(#names),*];
+            const TYPES: &'static [&'static str] = &[#(#types),*];
             #ephemeral
             #open
             fn decode_set(#event: &__k::AnyEvent) -> __k::Result<Self, __k::DecodeError> {
@@ -179,8 +181,9 @@ fn checks(ident: &Ident, model: &Model) -> TokenStream {
         let check = quote_spanned!(pattern.span()=> __k::check_pattern(#pattern, #set, #names));
         quote!(const pattern_fits_the_enum: () = #check;)
     });
+    let distinct = (!model.distinct).then(|| quote!(const events_are_distinct: () = #unique;));
     quote! {
-        const events_are_distinct: () = #unique;
+        #distinct
         const members_are_kept_alike: () = #alike;
         #pattern
     }

@@ -22,6 +22,8 @@ pub(crate) struct Model {
     pub(crate) members: Vec<Member>,
     /// The variant that holds all other events.
     pub(crate) other: Option<Ident>,
+    /// Whether somebody else sees to it that each event occurs once.
+    pub(crate) distinct: bool,
     pub(crate) broken: bool,
 }
 
@@ -66,7 +68,19 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Model {
         mistakes.at(ident.span(), message);
     }
     let library = paths::library(input.args.path(mistakes, "crate", "::kairo"));
-    Model { library, pattern, members, other, broken: !mistakes.none() }
+    Model { library, pattern, members, other, distinct: false, broken: !mistakes.none() }
+}
+
+/// An enum that another macro has made; each variant holds one event.
+pub(crate) fn generated(library: Path, input: &Input) -> Model {
+    let members = input.variants.iter().filter_map(|variant| {
+        let (variant, field) = (variant.ident.clone(), variant.fields.iter().next()?);
+        Some(Member { variant, ty: field.ty.clone(), inline: None })
+    });
+    let members: Vec<_> = members.collect();
+    // An enum without variants can be matched by nobody; it has mistakes of which others tell.
+    let broken = members.is_empty();
+    Model { library, pattern: None, members, other: None, distinct: true, broken }
 }
 
 fn check_prefix(mistakes: &mut Mistakes, args: &Args) -> Option<LitStr> {

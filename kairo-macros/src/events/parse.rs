@@ -46,6 +46,18 @@ pub(crate) fn attribute(
     Some(Input { args, item, variants })
 }
 
+/// The input of an enum whose variants hold one event each.
+pub(crate) fn generated(item: ItemEnum) -> Input {
+    let variants = item.variants.iter().map(|variant| Variant {
+        ident: variant.ident.clone(),
+        fields: variant.fields.clone(),
+        attributes: vec![],
+        event: None,
+        other: None,
+    });
+    Input { args: Args::none(), variants: variants.collect(), item }
+}
+
 fn read(mistakes: &mut Mistakes, variant: &mut syn::Variant) -> Variant {
     let event = take(&mut variant.attrs, "event").map(|attribute| {
         let tokens = match &attribute.meta {

@@ -1,5 +1,6 @@
 //! All that expansions may name. Nothing here is public in the sense of semantic versioning.
 
+pub mod aggregates;
 pub mod checks;
 mod text;
 
@@ -14,11 +15,15 @@ pub use std::{
     vec::Vec,
 };
 
+pub use self::aggregates::{check_applied_once, check_in_log, check_member, check_members};
 pub use self::checks::{
     check_dead_letter, check_durable, check_ephemeral, check_event_name, check_pattern,
     check_temper, check_unique, check_upcast,
 };
 pub use crate::{
+    aggregate::{
+        Aggregate, Blank, Folded, Members, Snapshots, Snapshotted, applied, enveloped, fingerprint,
+    },
     bus::publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
     error::{DecodeError, Error},
     event::{
@@ -27,6 +32,7 @@ pub use crate::{
         event_entry, fits,
         key::{Key, stream_of},
         record::Draft,
+        record::Recorded,
     },
     handler::{
         Class, Classify, Failure, FromContext, Need, State,

@@ -29,6 +29,21 @@ impl Text {
         self
     }
 
+    /// The last segment of an event's name as the name of a function.
+    pub(super) const fn then_snake(mut self, name: &str) -> Self {
+        let name = name.as_bytes();
+        let mut i = name.len();
+        while 0 < i && name[i - 1] != b'.' {
+            i -= 1;
+        }
+        while i < name.len() && self.len < TEXT_MAX {
+            self.bytes[self.len] = if name[i] == b'-' { b'_' } else { name[i] };
+            self.len += 1;
+            i += 1;
+        }
+        self
+    }
+
     /// `"a", "b"`.
     pub(super) const fn then_list(mut self, words: &[&str]) -> Self {
         let mut i = 0;

@@ -21,9 +21,49 @@
 //! ```sql
 //! SELECT time, payload ->> 'email' FROM kairo_log WHERE name = 'user.created';
 //! ```
+//!
+//! # The keys in Redis
+//!
+//! All of them begin with the prefix in braces, such as `{kairo}:`, and only Kairo should write to
+//! them. Times are microseconds since 1970 in UTC, ids are 16 bytes.
+//!
+//! | key | what it holds |
+//! |---|---|
+//! | `log` | the log: a stream whose entry `0-7` is the event of sequence 7, with `name`, `stream`, `version`, `id`, `time`, `derived`, `head` (packed: schema, depth, correlation, causation, metadata) and `payload` |
+//! | `name:<name>`, `stream:<stream>` | where the events of a name and of a stream are in the log |
+//! | `gone`, `names`, `names-deleted`, `derived` | how far streams were deleted; how many events a name ever had; derived ids |
+//! | `snapshots:<stream>` | values that were folded from a stream |
+//! | `subscriptions`, `subscription:<name>`, `parked:<name>` | names; who has which partitions, and how far they are; events that wait |
+//! | `letter`, `letters`, `letters-of:<name>`, `letters-at:<name>`, `letters-pending:<name>` | dead letters by id, and in the orders in which they are looked for |
+//! | `delayed`, `timetable` | events that are not due yet |
+//! | `members`, `leases` | the processes that share the store |
+//! | `client:<id>` | what a process asked for lately, so that it can ask again; it goes by itself |
+//! | `meta` | single values, such as `schema` and the last `sequence` |
+//!
+//! # The PostgreSQL schema
+//!
+//! The tables lie in one schema. Times are microseconds since 1970 in UTC, payloads are bytes. A
+//! place in the log is (`epoch`, `order_id`, `sequence`), in this order.
+//!
+//! | table or view | what it holds |
+//! |---|---|
+//! | `kairo_log` | the log for people: `time` as such, and `payload` as text, NULL where it is none |
+//! | `kairo_event`, or as the URL says | the log itself |
+//! | `kairo_subscription`, `kairo_share` | a row for each subscription, and one for each set of its partitions that are claimed together |
+//! | `kairo_member` | the processes that share the work, while their leases run |
+//! | `kairo_store`, `kairo_schema` | which log this is, and the migrations that have run |
+//!
+//! `kairo_gone`, `kairo_snapshot`, `kairo_parked`, `kairo_dead_letter` and `kairo_timetable` are as
+//! in SQLite.
+//!
+//! ```sql
+//! SELECT time, payload::json ->> 'email' FROM kairo_log WHERE name = 'user.created';
+//! ```
 
 mod memory;
 mod plan;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod shares;
@@ -53,6 +93,10 @@ const SCHEMES: &[(&str, Open)] = &[
     ("rediss", |url, clock| Box::pin(redis::open(url, clock))),
     #[cfg(feature = "sqlite")]
     ("sqlite", |url, clock| Box::pin(sqlite::open(url, clock))),
+    #[cfg(feature = "postgres")]
+    ("postgres", |url, clock| Box::pin(postgres::open(url, clock))),
+    #[cfg(feature = "postgres")]
+    ("postgresql", |url, clock| Box::pin(postgres::open(url, clock))),
 ];
 
 /// The store of a bus that names none.
@@ -77,6 +121,11 @@ const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "redis
 ///   is named. The server must have `appendonly yes`, `appendfsync always` and `maxmemory-policy
 ///   noeviction`; with `?durability=relaxed` it need not, and may lose what it has acknowledged.
 ///   Nothing is promised across a failover.
+/// - `postgres://user:password@host:5432/shop` (or `postgresql:`) is a store on a PostgreSQL server
+///   from version 13 on, in the first schema of the role's search path or in `?schema=shop`, which
+///   is made where it is missing. `table=event_store` names the table of the events, `pool=10` the
+///   number of connections beside those that only append; `sslmode`, `sslrootcert`, `sslcert`,
+///   `sslkey` and `application_name` are those of libpq. Connecting takes 10 s at most.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a URL that is malformed or has an unknown scheme or option;

@@ -196,12 +196,11 @@ impl Builder {
             tail,
             released: Releases::default(),
             alone: Semaphore::new(1),
-            started: watch::Sender::new(false),
             stop: watch::Sender::new(false),
             give_back: watch::Sender::new(false),
             timetable: Trouble::default(),
         });
-        let subscriptions = claim(&engine, specs).await?.into_iter().map(Arc::new).collect();
+        let ready = claim(&engine, specs).await?;
         let planned = Arc::new(Notify::new());
         let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
@@ -215,13 +214,14 @@ impl Builder {
             planned,
             defaults: self.defaults,
             wiring: registry.report(),
-            subscriptions: RwLock::new(subscriptions),
+            subscriptions: RwLock::new(Arc::new([])),
             subscribing: tokio::sync::Mutex::new(()),
             ephemerals: RwLock::new(Arc::new(ephemerals)),
             tasks: Mutex::new(tasks),
         });
         publisher.connect(&shared);
-        shared.engine.started.send_replace(true);
+        // Only now, because handlers publish.
+        shared.run(ready);
         Ok(Kairo { shared })
     }
 

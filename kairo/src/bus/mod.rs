@@ -24,6 +24,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 use uuid::Uuid;
 
 use self::ephemeral::Ephemerals;
+pub(crate) use self::publish::{Bus, append_all, durable_draft, event_of};
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,
@@ -39,7 +40,7 @@ pub use self::{
 use crate::{
     engine::{
         Engine,
-        dispatch::{Running, spec::Defaults},
+        dispatch::{Ready, Running, spec::Defaults},
         registry::Wiring,
     },
     error::{Error, Result},
@@ -58,7 +59,7 @@ pub struct Kairo {
 
 /// What the clones of a bus share.
 pub(crate) struct Shared {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     /// Rings when an event was delayed.
     planned: Arc<Notify>,
     defaults: Defaults,
@@ -96,7 +97,7 @@ impl Kairo {
     /// [`Error::Full`] and [`Error::Store`] when the store cannot take it, and then nothing was
     /// published. Dropping the future may publish the event or not, as with any commit.
     pub fn publish<E: Publishable>(&self, event: E) -> Publish<'_, E> {
-        Publish::new(Ok(publish::Bus::Borrowed(&self.shared)), event)
+        Publish::new(Ok(self.bus()), event)
     }
 
     /// Publishes several events in one commit: all of them, in this order, or none.
@@ -107,7 +108,7 @@ impl Kairo {
         &self,
         events: impl IntoIterator<Item = E>,
     ) -> PublishAll<'_> {
-        PublishAll::new(Ok(publish::Bus::Borrowed(&self.shared)), events)
+        PublishAll::new(Ok(self.bus()), events)
     }
 
     /// Takes a delayed event back by its id; false when it is in the log already, or unknown.
@@ -168,6 +169,11 @@ impl Kairo {
         EventStore::new(Arc::clone(&engine.backend), engine.clock.clone())
     }
 
+    /// This bus, as those who publish on it hold it.
+    pub(crate) const fn bus(&self) -> publish::Bus<'_> {
+        publish::Bus::Borrowed(&self.shared)
+    }
+
     /// What was found in the linked crates at start.
     #[must_use]
     pub fn registry(&self) -> &Wiring {
@@ -202,10 +208,11 @@ impl Shared {
         self.subscriptions().iter().find(|running| &*running.spec.name == name).cloned()
     }
 
-    fn add(&self, running: Running) -> Arc<Running> {
-        let running = Arc::new(running);
+    /// Lets subscriptions run. Nobody sees the list before they are in it.
+    fn run(&self, ready: Vec<Ready>) -> Vec<Arc<Running>> {
         let mut list = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        *list = list.iter().cloned().chain([Arc::clone(&running)]).collect();
+        let running: Vec<_> = ready.into_iter().map(|ready| Arc::new(ready.run())).collect();
+        *list = list.iter().chain(&running).cloned().collect();
         running
     }
 

@@ -35,14 +35,14 @@ const METADATA_MAX: usize = 64 * 1024;
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The bus that something is published on.
-pub(super) enum Bus<'a> {
+pub(crate) enum Bus<'a> {
     Borrowed(&'a Arc<Shared>),
     /// With the handler's run that was given the handle, wherever it is used.
     Owned(Arc<Shared>, Option<Arc<Scope>>),
 }
 
 impl Bus<'_> {
-    pub(super) const fn get(&self) -> &Arc<Shared> {
+    pub(crate) const fn get(&self) -> &Arc<Shared> {
         match self {
             Self::Borrowed(shared) => shared,
             Self::Owned(shared, _) => shared,
@@ -50,7 +50,7 @@ impl Bus<'_> {
     }
 
     /// The run of a handler that causes what is published.
-    fn scope(&self) -> Option<Arc<Scope>> {
+    pub(crate) fn scope(&self) -> Option<Arc<Scope>> {
         match self {
             Self::Owned(_, Some(scope)) => Some(Arc::clone(scope)),
             Self::Owned(_, None) | Self::Borrowed(_) => Scope::current(),
@@ -204,7 +204,7 @@ impl Options {
 }
 
 /// Makes an event of a draft, with the handler that is running as its cause if there is one.
-pub(super) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
+pub(crate) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
     match scope {
         Some(scope) => scope.cause(draft, clock.now()),
         None => root(draft, clock),
@@ -262,7 +262,7 @@ async fn delay(
 }
 
 /// Appends in one commit, and remembers which subscriptions there were.
-pub(super) async fn append_all(
+pub(crate) async fn append_all(
     shared: &Arc<Shared>,
     scope: Option<&Scope>,
     appends: Vec<Append>,
@@ -318,7 +318,8 @@ impl<'a> PublishAll<'a> {
     }
 }
 
-pub(super) fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
+/// An event that can enter the log, encoded.
+pub(crate) fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
     if event.in_memory().is_some() {
         return Err(Error::Misuse("an ephemeral event cannot be part of a commit"));
     }

@@ -96,6 +96,15 @@ impl Published {
         self.last().map(|event| event.placed.version)
     }
 
+    /// The places of the events that are in the log.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = Placed> {
+        let events = match &self.state {
+            State::InLog { events, .. } => events.as_slice(),
+            State::Delayed(_) | State::Replayed { .. } | State::Ephemeral(_) => &[],
+        };
+        events.iter().map(|event| event.placed)
+    }
+
     fn last(&self) -> Option<&PublishedEvent> {
         match &self.state {
             State::InLog { events, .. } => events.last(),

@@ -76,7 +76,7 @@ impl Publisher {
         self.bus()?.get().cancel(id).await
     }
 
-    fn bus(&self) -> Result<Bus<'static>> {
+    pub(crate) fn bus(&self) -> Result<Bus<'static>> {
         let shared = self.shared.get().ok_or(Error::Misuse("the bus has not started yet"))?;
         let shared = shared.upgrade().ok_or(Error::Closed)?;
         Ok(Bus::Owned(shared, self.scope.clone()))

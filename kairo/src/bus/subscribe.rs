@@ -132,9 +132,9 @@ impl<'a, E> Subscribe<'a, E> {
         if let Some(event) = ephemeral {
             return Ok(Subscription::in_memory(shared, spec, event));
         }
-        let mut running = claim(&shared.engine, vec![spec]).await?;
-        let running = running.pop().ok_or(Error::Closed)?;
-        Ok(Subscription::new(shared, shared.add(running)))
+        let ready = claim(&shared.engine, vec![spec]).await?;
+        let running = shared.run(ready).pop().ok_or(Error::Closed)?;
+        Ok(Subscription::new(shared, running))
     }
 }
 

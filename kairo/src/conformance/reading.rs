@@ -101,7 +101,7 @@ pub async fn a_page_says_how_far_it_searched(case: Case) -> Result {
 
     let head = case.store.head().await?;
     assert!(last.position <= head);
-    let beyond = Position { sequence: u64::MAX, ..head };
+    let beyond = Position { epoch: u32::MAX, ..head };
     let page = case.store.read_log(beyond, &Selection::All, 10).await?;
     assert_eq!((page.events.len(), page.end, page.complete), (0, beyond, true));
     Ok(())
@@ -138,7 +138,7 @@ pub async fn a_count_is_what_a_reader_would_read(case: Case) -> Result {
         let count = case.store.count(after, &Selection::All, u64::MAX).await?;
         assert!((before..=count_by_reading(&case, after).await?).contains(&count), "{count}");
     }
-    let beyond = Position { sequence: u64::MAX, ..case.store.head().await? };
+    let beyond = Position { epoch: u32::MAX, ..case.store.head().await? };
     assert_eq!(case.store.count(beyond, &Selection::All, 10).await?, 0);
     Ok(())
 }

@@ -24,8 +24,6 @@ pub(crate) struct Engine {
     pub(crate) released: Releases,
     /// After an unclean stop, what may have caused it runs alone: one event in the whole process.
     pub(crate) alone: Semaphore,
-    /// Whether the bus has started, so that what handlers publish has somewhere to go.
-    pub(crate) started: watch::Sender<bool>,
     /// Whether the bus is stopping: nothing new begins.
     pub(crate) stop: watch::Sender<bool>,
     /// Whether what still runs is given back: its time is up.

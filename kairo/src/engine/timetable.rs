@@ -54,18 +54,31 @@ async fn release_due(engine: &Engine) -> Result<()> {
             return Ok(());
         }
         match engine.backend.commit(enter(due.clone())).await {
-            // One of them was cancelled in between: the others still go, each by itself.
-            Err(Error::NotFound { .. }) => {
+            // One of them was cancelled in between, or its stream is closed: the others still go.
+            Err(Error::NotFound { .. } | Error::Tombstone { .. }) => {
                 for scheduled in due {
-                    match engine.backend.commit(enter(vec![scheduled])).await {
-                        Ok(_) | Err(Error::NotFound { .. }) => {}
-                        Err(error) => return Err(error),
-                    }
+                    release_one(engine, scheduled).await?;
                 }
             }
             Err(error) => return Err(error),
             Ok(_) => {}
         }
+    }
+}
+
+async fn release_one(engine: &Engine, scheduled: Scheduled) -> Result<()> {
+    let id = scheduled.event.id;
+    let entered = match engine.backend.commit(enter(vec![scheduled])).await {
+        Err(error @ Error::Tombstone { .. }) => {
+            tracing::error!(event = %id, %error, "a delayed event is dropped");
+            let unit = Unit { unscheduled: vec![id], ..Unit::default() };
+            engine.backend.commit(unit).await
+        }
+        entered => entered,
+    };
+    match entered {
+        Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

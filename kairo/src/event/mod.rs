@@ -151,6 +151,10 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     /// The names of its members.
     const NAMES: &'static [&'static str];
 
+    /// The types of its members, in the order of their names, as they are written.
+    #[doc(hidden)]
+    const TYPES: &'static [&'static str] = &[];
+
     /// Whether it can also hold events of other names.
     const OPEN: bool = false;
 

@@ -188,6 +188,7 @@ fn stated<'a>(mut errors: impl Iterator<Item = &'a (dyn StdError + 'static)>) ->
             | Error::Invalid { .. }
             | Error::Encode { .. }
             | Error::PayloadTooLarge { .. }
+            | Error::Tombstone { .. }
             | Error::Decode(_),
         ) => Some(Class::Permanent),
         _ => inventory::iter::<Classifier>.into_iter().find_map(|known| (known.class)(error)),

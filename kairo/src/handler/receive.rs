@@ -36,7 +36,7 @@ pub trait Receive: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`RunError::Undecodable`] when the event cannot become a `T`.
-    fn borrow<'a>(delivery: Delivery<'a>) -> Result<EventRef<'a, Self>, RunError>;
+    fn borrow(delivery: Delivery<'_>) -> Result<EventRef<'_, Self>, RunError>;
 
     /// The payload in its envelope, for a handler that takes `Envelope<T>`.
     ///
@@ -66,7 +66,7 @@ impl<E: Event> Receive for E {
     }
 
     #[inline]
-    fn borrow<'a>(delivery: Delivery<'a>) -> Result<EventRef<'a, Self>, RunError> {
+    fn borrow(delivery: Delivery<'_>) -> Result<EventRef<'_, Self>, RunError> {
         delivery.borrow()
     }
 
@@ -97,10 +97,10 @@ pub fn set_own<S>(delivery: Delivery<'_>, decode: Decode<S>) -> Result<S, RunErr
 ///
 /// # Errors
 /// As [`set_own`].
-pub fn set_borrow<'a, S>(
-    delivery: Delivery<'a>,
+pub fn set_borrow<S>(
+    delivery: Delivery<'_>,
     decode: Decode<S>,
-) -> Result<EventRef<'a, S>, RunError> {
+) -> Result<EventRef<'_, S>, RunError> {
     Ok(EventRef::Decoded(Arc::new(set_own(delivery, decode)?)))
 }
 

@@ -1,6 +1,6 @@
 //! Subscriptions: their claims, places and parked events.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::watch;
@@ -95,50 +95,30 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Takes subscriptions over, one after the other as far as anybody can see.
+/// Takes subscriptions over, one after the other, all of them under one new epoch.
 fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
-    let (mut claimed, mut rest) = (Vec::with_capacity(claims.len()), claims);
-    while !rest.is_empty() {
-        let (apart, later) = rest.split_at(apart(rest));
-        claimed.extend(claim_apart(connection, apart)?);
-        rest = later;
-    }
-    Ok(claimed)
-}
-
-/// How many claims at the front have nothing to do with each other; at least one.
-fn apart<'a>(claims: &'a [Claim]) -> usize {
-    let mut names = HashSet::new();
-    let meets_another = |claim: &'a Claim| {
-        claim.renamed_from.as_ref().is_some_and(|old| names.contains(old))
-            || !names.insert(&claim.subscription)
-    };
-    claims.iter().position(meets_another).unwrap_or(claims.len())
-}
-
-/// Takes subscriptions over, all of them under one new epoch.
-fn claim_apart(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
-    for request in claims {
-        rename_if_new(connection, request)?;
-    }
-    let names: Vec<_> = claims.iter().map(|request| &request.subscription).collect();
     let epoch = next_epoch(connection)?;
-    let known = known(connection, &names)?;
-    for request in claims.iter().filter(|request| !known.contains(&request.subscription)) {
-        insert_new(connection, &request.subscription, request.start, epoch)?;
-    }
-    let mut places = places(connection, &names, epoch)?;
-    let update = "UPDATE kairo_subscription SET epoch = ?1, clean = 0 \
-         WHERE name IN (SELECT value FROM json_each(?2))";
-    connection.execute(update, params![Count(epoch), Json(&names)])?;
-    for name in burdened(connection)? {
-        if let Some(claimed) = places.get_mut(&name) {
-            claimed.parked = parked_rows(connection, &name)?;
-            claimed.letters = letters::pending(connection, &name, &mut Names::default())?;
+    let head = concat!("SELECT ", newest!());
+    let Count(head) = connection.query_row(head, [], |row| row.get(0))?;
+    let burdened = burdened(connection)?;
+    let claim = |request: &Claim| {
+        rename_if_new(connection, request)?;
+        let name = &request.subscription;
+        let mut claimed = match place(connection, name, epoch)? {
+            Some(known) => {
+                let update = "UPDATE kairo_subscription SET epoch = ?2, clean = 0 WHERE name = ?1";
+                connection.prepare_cached(update)?.execute(params![name, Count(epoch)])?;
+                known
+            }
+            None => insert_new(connection, request, Position::at_sequence(head), epoch)?,
+        };
+        if request.renamed_from.is_some() || burdened.contains(name) {
+            claimed.parked = parked_rows(connection, name)?;
+            claimed.letters = letters::pending(connection, name, &mut Names::default())?;
         }
-    }
-    let taken = names.iter().map(|name| places.remove(*name));
-    taken.map(|claimed| claimed.ok_or(rusqlite::Error::QueryReturnedNoRows)).collect()
+        Ok(claimed)
+    };
+    claims.iter().map(claim).collect()
 }
 
 /// An epoch that no claim has had.
@@ -171,39 +151,23 @@ fn burdened(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
     names.collect()
 }
 
-/// Which of these subscriptions there are.
-fn known(connection: &Connection, names: &Vec<&String>) -> rusqlite::Result<HashSet<String>> {
-    let select = "SELECT name FROM kairo_subscription \
-         WHERE name IN (SELECT value FROM json_each(?1))";
-    let mut select = connection.prepare_cached(select)?;
-    let rows = select.query_map([Json(names)], |row| Ok(text(row, 0)?.into_owned()))?;
-    rows.collect()
-}
-
-/// Where these subscriptions are, for an owner of this epoch.
-fn places(
-    connection: &Connection,
-    names: &Vec<&String>,
-    epoch: u64,
-) -> rusqlite::Result<HashMap<String, Claimed>> {
-    let select = "SELECT name, generation, clean, low_water, finished, paused \
-         FROM kairo_subscription \
-         WHERE name IN (SELECT value FROM json_each(?1))";
-    let mut select = connection.prepare_cached(select)?;
-    let rows = select.query_map([Json(names)], |row| {
-        let claimed = Claimed {
+/// Where a subscription is, for an owner of this epoch.
+fn place(connection: &Connection, name: &str, epoch: u64) -> rusqlite::Result<Option<Claimed>> {
+    let select = "SELECT generation, clean, low_water, finished, paused FROM kairo_subscription \
+         WHERE name = ?1";
+    let claimed = |row: &Row<'_>| {
+        Ok(Claimed {
             partitions: Partitions::WHOLE,
             epoch,
-            generation: row.get(1)?,
-            unclean: !row.get::<_, bool>(2)?,
-            paused: row.get(5)?,
-            checkpoint: checkpoint(row, 3)?,
+            generation: row.get(0)?,
+            unclean: !row.get::<_, bool>(1)?,
+            paused: row.get(4)?,
+            checkpoint: checkpoint(row, 2)?,
             parked: Vec::new(),
             letters: Vec::new(),
-        };
-        Ok((text(row, 0)?.into_owned(), claimed))
-    })?;
-    rows.collect()
+        })
+    };
+    connection.prepare_cached(select)?.query_row([name], claimed).optional()
 }
 
 fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
@@ -228,27 +192,45 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
 
 fn insert_new(
     connection: &Connection,
-    name: &str,
-    start: StartAt,
+    request: &Claim,
+    head: Position,
     epoch: u64,
-) -> rusqlite::Result<()> {
-    let low_water = match start {
-        StartAt::Now => concat!("SELECT ", newest!()),
-        StartAt::Beginning => "SELECT 0",
+) -> rusqlite::Result<Claimed> {
+    let low_water = match request.start {
+        StartAt::Now => head,
+        StartAt::Beginning => Position::START,
     };
-    let insert = format!(
-        "INSERT INTO kairo_subscription \
-         (name, generation, epoch, clean, low_water, finished) \
-         VALUES (?1, ?2, 0, 1, ({low_water}), x'')"
-    );
-    connection.prepare_cached(&insert)?.execute(params![name, generation(epoch)]).map(drop)
+    let generation = generation(epoch);
+    let insert = "INSERT INTO kairo_subscription \
+         (name, generation, epoch, clean, low_water, finished) VALUES (?1, ?2, ?3, 0, ?4, x'')";
+    connection.prepare_cached(insert)?.execute(params![
+        request.subscription,
+        generation,
+        Count(epoch),
+        Place(low_water)
+    ])?;
+    Ok(Claimed {
+        partitions: Partitions::WHOLE,
+        epoch,
+        generation,
+        unclean: false,
+        paused: false,
+        checkpoint: Checkpoint::at(low_water),
+        parked: Vec::new(),
+        letters: Vec::new(),
+    })
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
+    // Counting for each subscription by itself would be much of a start.
     let select = "SELECT name, generation, low_water, epoch, paused, \
-         (SELECT count(*) FROM kairo_parked AS p WHERE p.subscription = s.name), \
-         (SELECT count(*) FROM kairo_dead_letter AS l WHERE l.subscription = s.name) \
-         FROM kairo_subscription AS s ORDER BY name";
+         coalesce(p.count, 0), coalesce(l.count, 0) \
+         FROM kairo_subscription \
+         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_parked \
+             GROUP BY subscription) AS p ON p.subscription = name \
+         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_dead_letter \
+             GROUP BY subscription) AS l ON l.subscription = name \
+         ORDER BY name";
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map([], |row| {
         let (Place(low_water), Count(epoch)) = (row.get(2)?, row.get(3)?);

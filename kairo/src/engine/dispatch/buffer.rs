@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::waiters::{Outcome, Subject};
+use super::{
+    job::Job,
+    waiters::{Outcome, Subject},
+};
 use crate::{
     clock::Timestamp,
     delivery::{DeadLetter, LetterChange, Parked},
@@ -18,6 +21,8 @@ pub(super) struct Buffer {
     pub(super) bury: Vec<DeadLetter>,
     pub(super) letters: Vec<LetterChange>,
     pub(super) appends: Vec<Append>,
+    /// The events whose handlers returned some of that.
+    pub(super) causes: Vec<Job>,
     /// What waiters hear once all of this is durable.
     pub(super) reports: Vec<(Subject, Outcome)>,
     /// How many started events it settles.
@@ -49,6 +54,17 @@ impl Buffer {
     pub(super) fn change(&mut self, change: LetterChange) {
         self.letters.push(change);
         self.urgent = true;
+    }
+
+    /// Publishes what the handler of an event returned.
+    pub(super) fn append_effects(&mut self, job: &Job, events: Vec<EventData>) {
+        if events.is_empty() {
+            return;
+        }
+        self.causes.push(job.clone());
+        for event in events {
+            self.append(event);
+        }
     }
 
     pub(super) fn append(&mut self, event: EventData) {

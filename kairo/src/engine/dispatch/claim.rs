@@ -39,19 +39,30 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
 }
 
-/// Claims subscriptions in one commit and runs them.
-pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Running>> {
+/// A subscription that is ours, and does not run yet. It is in a box, because it is large and passes
+/// through several hands.
+pub(crate) struct Ready(Box<Runner>);
+
+impl Ready {
+    /// Lets it run.
+    pub(crate) fn run(self) -> Running {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let spec = Arc::clone(&self.0.spec);
+        let task = tokio::spawn(watched(Arc::clone(&spec), self.0.run(receiver)));
+        Running { spec, commands, task }
+    }
+}
+
+/// Claims subscriptions in one commit.
+pub(crate) async fn claim(engine: &Arc<Engine>, specs: Vec<Spec>) -> Result<Vec<Ready>> {
     let claims = specs.iter().map(request).collect();
     let claimed = engine.backend.claim(Uuid::nil(), claims).await?.into_iter().flatten();
     let log_end = engine.backend.head().await?;
-    let running = specs.into_iter().zip(claimed).map(|(spec, claimed)| {
-        let spec = Arc::new(spec);
-        let runner = resume(Arc::clone(engine), Arc::clone(&spec), claimed, log_end);
-        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        let task = tokio::spawn(watched(Arc::clone(&spec), runner.run(receiver)));
-        Running { spec, commands, task }
-    });
-    Ok(running.collect())
+    let ready = specs
+        .into_iter()
+        .zip(claimed)
+        .map(|(spec, claimed)| Ready(resume(Arc::clone(engine), Arc::new(spec), claimed, log_end)));
+    Ok(ready.collect())
 }
 
 /// Says so when a subscription's loop panics; the claim then stays unclean.
@@ -71,9 +82,14 @@ fn request(spec: &Spec) -> Claim {
     }
 }
 
-fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Position) -> Runner {
+fn resume(
+    engine: Arc<Engine>,
+    spec: Arc<Spec>,
+    claimed: Claimed,
+    log_end: Position,
+) -> Box<Runner> {
     let recorded = claimed.checkpoint.low_water;
-    let mut runner = Runner {
+    let mut runner = Box::new(Runner {
         epoch: claimed.epoch,
         generation: claimed.generation,
         ledger: Ledger::resume(claimed.checkpoint),
@@ -103,7 +119,7 @@ fn resume(engine: Arc<Engine>, spec: Arc<Spec>, claimed: Claimed, log_end: Posit
         stopping: false,
         engine,
         spec,
-    };
+    });
     let mut letters = claimed.letters;
     // Letters of a key are replayed in the order of the log.
     letters.sort_by_key(|letter| letter.position);

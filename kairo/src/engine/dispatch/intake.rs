@@ -142,14 +142,22 @@ impl Runner {
                     let failures = row.failures.clone();
                     self.rows.push_back(Job::again(event, Origin::Row, row.attempts, failures));
                 }
-                // Its stream has been deleted: there is nothing to handle any more.
-                (None, Some(_)) => {
-                    self.buffer.unpark(position);
-                    self.parking.unpark(position);
-                }
+                (None, Some(_)) => self.let_deleted_go(position),
                 (_, None) => {}
             }
         }
+    }
+
+    /// Ends a parked event whose stream has been deleted: there is nothing to handle any more.
+    fn let_deleted_go(&mut self, position: Position) {
+        tracing::warn!(subscription = %self.spec.name, %position,
+            "an event that was parked has been deleted");
+        let subject = Subject::Event(position);
+        self.waiters.hold_back(subject);
+        self.buffer.reports.push((subject, Outcome::Dropped));
+        self.buffer.unpark(position);
+        self.parking.unpark(position);
+        self.suspects.left_row(position);
     }
 }
 

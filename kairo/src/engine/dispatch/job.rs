@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::waiters::Subject;
 use crate::{
     delivery::{FailedAttempt, Parked, ParkedState, Reason, letter::FAILURES_MAX},
     event::{name::StreamName, record::Recorded},
 };
 
 /// An event that is to be handled, with its history in this subscription.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) event: Arc<Recorded>,
     pub(super) origin: Origin,
@@ -72,6 +73,14 @@ impl Job {
             state,
             attempts: self.attempts,
             failures: self.failures.clone(),
+        }
+    }
+
+    /// What somebody waits for who waits for its outcome.
+    pub(super) fn subject(&self) -> Subject {
+        match self.origin {
+            Origin::Log | Origin::Row => Subject::Event(self.event.position),
+            Origin::Letter(id) => Subject::Letter(id),
         }
     }
 

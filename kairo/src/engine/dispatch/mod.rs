@@ -2,6 +2,7 @@
 
 mod ahead;
 mod buffer;
+mod burial;
 mod circuit;
 mod claim;
 mod deliver;
@@ -11,6 +12,7 @@ mod lanes;
 mod ledger;
 mod parking;
 mod record;
+mod refused;
 mod replays;
 mod releases;
 mod runner;
@@ -23,7 +25,7 @@ mod waiters;
 
 pub use self::waiters::Outcome;
 pub(crate) use self::{
-    claim::{Running, claim},
+    claim::{Ready, Running, claim},
     deliver::{RunMiss, caught, deliver_again, run_on},
     releases::Releases,
     runner::{Command, Status},

@@ -4,7 +4,12 @@ use std::{mem, sync::Arc, time::Duration};
 
 use super::{
     ahead::begun,
+    burial,
+    job::Job,
+    refused::{Refused, leave_out},
     runner::{Recording, Runner, UNSETTLED_MAX},
+    spec::Spec,
+    waiters::Outcome,
 };
 use crate::{
     clock::Timestamp,
@@ -70,31 +75,53 @@ impl Runner {
             appends: buffer.appends,
             ..Unit::of_progress(progress)
         };
-        let commit = commit(Arc::clone(&self.engine), self.writing.clone(), unit);
+        let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
+        let commit = commit(engine, spec, self.writing.clone(), unit, buffer.causes);
         let commit = begun(Box::pin(commit));
         self.recording = Some(Recording { commit, ended: buffer.ended, reports: buffer.reports });
     }
 
     /// Takes note of a commit's end and tells those who waited for it.
-    pub(super) fn recorded(&mut self, result: Result) -> Result {
+    pub(super) fn recorded(&mut self, result: Result<Vec<Refused>>) -> Result {
         let Some(recording) = self.recording.take() else { return Ok(()) };
-        result?;
+        let refused = result?;
         self.unsettled -= recording.ended;
         for (subject, outcome) in recording.reports {
+            let dead = refused.iter().find(|refused| refused.is_of(subject));
+            let outcome = match dead {
+                Some(dead) if outcome == Outcome::Done => dead.outcome(),
+                _ => outcome,
+            };
             self.waiters.recorded(subject, outcome);
+        }
+        for Refused { job, letter } in refused {
+            if let Some(letter) = letter.filter(|_| burial::holds_key(&self.spec)) {
+                self.hold_key(&job, letter);
+            }
         }
         Ok(())
     }
 }
 
-/// Commits a unit, however long the store is away; a lost claim ends it.
-async fn commit(engine: Arc<Engine>, trouble: Trouble, mut unit: Unit) -> Result {
-    let (mut pause, mut tries) = (PAUSE_FIRST, 0);
+/// Commits a unit, however long the store is away; a lost claim ends it. What is returned is dead
+/// because of what its handler returned, which no attempt could publish.
+async fn commit(
+    engine: Arc<Engine>,
+    spec: Arc<Spec>,
+    trouble: Trouble,
+    mut unit: Unit,
+    mut causes: Vec<Job>,
+) -> Result<Vec<Refused>> {
+    let (mut pause, mut tries, mut dead) = (PAUSE_FIRST, 0, Vec::new());
     loop {
         let error = match engine.backend.commit(unit.clone()).await {
             Ok(_) => {
                 trouble.end();
-                return Ok(());
+                return Ok(dead);
+            }
+            Err(Error::Tombstone { stream }) => {
+                dead.extend(leave_out(&engine, &spec, &mut unit, &mut causes, &stream));
+                continue;
             }
             Err(error @ (Error::Fenced { .. } | Error::Closed)) => return Err(error),
             // An operator has removed a letter in the meantime: the rest of the unit still holds.

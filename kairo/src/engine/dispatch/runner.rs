@@ -22,6 +22,7 @@ use super::{
     lanes::Lanes,
     ledger::Ledger,
     parking::Parking,
+    refused::Refused,
     replays::Replays,
     spec::Spec,
     suspects::Suspects,
@@ -123,20 +124,16 @@ pub(super) struct Runner {
 }
 
 pub(super) struct Recording {
-    pub(super) commit: BoxFuture<'static, Result>,
+    pub(super) commit: BoxFuture<'static, Result<Vec<Refused>>>,
     pub(super) ended: usize,
     pub(super) reports: Vec<(Subject, Outcome)>,
 }
 
 impl Runner {
     /// Runs until the bus stops or the claim is lost; then gives the claim back.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(super) async fn run(mut self: Box<Self>, mut commands: mpsc::Receiver<Command>) {
         let mut tail = self.engine.tail.watch();
         let mut stop = self.engine.stopping();
-        // A closed channel means that the bus never started.
-        if self.engine.started.subscribe().wait_for(|started| *started).await.is_err() {
-            return;
-        }
         loop {
             tail.mark_unchanged();
             let now = self.engine.clock.now();
@@ -317,7 +314,7 @@ async fn arrival(ahead: Option<&mut Ahead>) -> Result {
 }
 
 /// The end of a commit, where one is under way.
-async fn committed(recording: Option<&mut Recording>) -> Result {
+async fn committed(recording: Option<&mut Recording>) -> Result<Vec<Refused>> {
     match recording {
         Some(recording) => (&mut recording.commit).await,
         None => std::future::pending().await,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
+    burial,
     deliver::{End, Ended},
     job::{Job, Origin},
     runner::Runner,
@@ -12,12 +13,8 @@ use super::{
 };
 use crate::{
     clock::{Timestamp, after},
-    delivery::{DeadLetter, FailedAttempt, LetterChange, LetterState, ParkedState, Reason},
-    event::{
-        Event,
-        record::{Draft, EventData, Metadata},
-    },
-    handler::entry::OnDead,
+    delivery::{FailedAttempt, LetterChange, ParkedState, Reason},
+    event::record::EventData,
     observe,
 };
 
@@ -78,9 +75,7 @@ impl Runner {
     fn done(&mut self, job: &Job, events: Vec<EventData>) {
         self.processed.increment(1);
         let plain = events.is_empty() && job.origin == Origin::Log && !job.counted;
-        for event in events {
-            self.buffer.append(event);
-        }
+        self.buffer.append_effects(job, events);
         if plain {
             self.waiters.resolve(Subject::Event(job.event.position), Outcome::Done);
         } else {
@@ -98,9 +93,7 @@ impl Runner {
     /// A letter was removed while it ran: what it published stays, and nothing else follows.
     fn letter_gone(&mut self, job: &Job, id: Uuid, end: End) {
         if let End::Done(events) = end {
-            for event in events {
-                self.buffer.append(event);
-            }
+            self.buffer.append_effects(job, events);
         }
         self.report(job, Outcome::Dropped);
         self.end_replay(id);
@@ -153,6 +146,12 @@ impl Runner {
         }
     }
 
+    /// Makes later events of a key wait for a letter.
+    pub(super) fn hold_key(&mut self, job: &Job, letter: Uuid) {
+        self.parking.hold(job.key().as_str(), letter);
+        self.park_key(job);
+    }
+
     fn park_key(&mut self, job: &Job) {
         for behind in self.lanes.take_key(job.key()) {
             self.park_behind(&behind);
@@ -160,16 +159,17 @@ impl Runner {
     }
 
     fn dead(&mut self, job: &Job, reason: Reason, now: Timestamp) {
-        let letter = self.letter(job, reason, now);
+        let letter = burial::letter(&self.engine.clock, &self.spec, job, reason, now);
         let (id, name) = (letter.id, self.spec.name.to_string());
         metrics::counter!(observe::DEAD_LETTERS, "subscription" => name, "reason" => reason.as_str())
             .increment(1);
         tracing::error!(subscription = %self.spec.name, letter = %id, %reason, error = letter.error(),
             "an event is dead");
-        self.announce(&letter, now);
+        if let Some(announcement) = burial::announcement(&self.spec, &letter, now) {
+            self.buffer.append(announcement);
+        }
         if letter.holds_key {
-            self.parking.hold(&letter.key(), id);
-            self.park_key(job);
+            self.hold_key(job, id);
         }
         self.buffer.bury(letter);
         self.report(job, Outcome::Dead { letter: id });
@@ -230,58 +230,8 @@ impl Runner {
     }
 
     fn report(&mut self, job: &Job, outcome: Outcome) {
-        let subject = match job.origin {
-            Origin::Log | Origin::Row => Subject::Event(job.event.position),
-            Origin::Letter(id) => Subject::Letter(id),
-        };
+        let subject = job.subject();
         self.waiters.hold_back(subject);
         self.buffer.reports.push((subject, outcome));
-    }
-
-    fn letter(&self, job: &Job, reason: Reason, now: Timestamp) -> DeadLetter {
-        DeadLetter {
-            id: self.engine.clock.new_id(),
-            subscription: self.spec.name.to_string(),
-            position: job.event.position,
-            version: job.event.version,
-            original: job.event.event.clone(),
-            edited: None,
-            reason,
-            attempts: job.attempts,
-            failures: job.failures.clone(),
-            first_failed: job.failures.first().map_or(now, |failed| failed.time),
-            last_failed: now,
-            replays: 0,
-            holds_key: self.spec.ordered && self.spec.on_dead == OnDead::HoldKey,
-            state: LetterState::Dead,
-        }
-    }
-
-    /// Publishes the letter as an event of its own, unless that could ring for ever.
-    fn announce(&mut self, letter: &DeadLetter, now: Timestamp) {
-        if self.spec.silent || letter.original.name == DeadLetter::NAME {
-            return;
-        }
-        match Draft::encode(letter) {
-            Ok(draft) => self.buffer.append(announcement(letter, draft, now)),
-            Err(error) => tracing::error!(%error, "a dead letter cannot be announced"),
-        }
-    }
-}
-
-/// The event `kairo.dead-letter.created`, caused by the event that died.
-fn announcement(letter: &DeadLetter, draft: Draft, now: Timestamp) -> EventData {
-    EventData {
-        id: Uuid::new_v8(Uuid::new_v5(&letter.id, b"created").into_bytes()),
-        derived: true,
-        stream: draft.stream.unwrap_or_else(|| letter.original.stream.clone()),
-        name: draft.name,
-        schema: draft.schema,
-        time: now,
-        correlation: letter.original.correlation,
-        causation: Some(letter.original.id),
-        depth: letter.original.depth + 1,
-        metadata: Metadata::new(),
-        payload: draft.payload,
     }
 }

@@ -30,7 +30,8 @@ pub enum Outcome {
         /// The letter.
         letter: Uuid,
     },
-    /// It is dead and leaves no letter: dead letters are off, or somebody has removed it.
+    /// It is dead and leaves no letter: dead letters are off, or somebody has removed it or its
+    /// stream.
     Dropped,
     /// The subscription has stopped: it was unsubscribed, taken over, or its store failed.
     Stopped,

@@ -1,0 +1,34 @@
+//! `#[aggregate]`: an `impl` block whose `#[apply]` methods rebuild a state from events.
+
+mod expand;
+mod method;
+mod model;
+mod parse;
+
+use proc_macro2::TokenStream;
+
+use crate::mistakes::Mistakes;
+
+/// Expands `#[aggregate]`.
+pub(crate) fn attribute(
+    mistakes: &mut Mistakes,
+    attribute: TokenStream,
+    item: &TokenStream,
+) -> Option<TokenStream> {
+    let input = parse::attribute(mistakes, attribute, item)?;
+    let Some(model) = model::check(mistakes, &input) else {
+        let item = input.item;
+        return Some(quote::quote!(#item));
+    };
+    Some(expand::aggregate(&input.item, &model))
+}
+
+/// Refuses an `#[apply]` that no `#[aggregate]` has taken.
+pub(crate) fn stray(
+    mistakes: &mut Mistakes,
+    _attribute: TokenStream,
+    item: &TokenStream,
+) -> Option<TokenStream> {
+    mistakes.push(parse::stray(item));
+    None
+}

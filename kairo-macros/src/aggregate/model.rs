@@ -1,0 +1,145 @@
+//! The rules of an aggregate.
+
+use proc_macro2::{Ident, Span};
+use syn::{ItemImpl, LitStr, Path, Type, ext::IdentExt};
+
+use super::{
+    method::{self, Applied},
+    parse::Input,
+};
+use crate::{
+    args::Args,
+    mistakes::Mistakes,
+    names, paths,
+    tokens::{last_segment, show},
+};
+
+/// An aggregate without mistakes, or what could be understood of one.
+pub(crate) struct Model {
+    pub(crate) library: Path,
+    /// The type, and its name.
+    pub(crate) ty: Type,
+    pub(crate) ident: Ident,
+    pub(crate) name: LitStr,
+    /// The declared enum of its events; without one it is generated.
+    pub(crate) event: Option<Path>,
+    pub(crate) strict: bool,
+    pub(crate) snapshots: Option<Snapshots>,
+    pub(crate) applied: Vec<Applied>,
+    /// Whether there are mistakes, so that only what keeps other code compiling is emitted.
+    pub(crate) broken: bool,
+}
+
+/// When the state is kept, and under which version.
+pub(crate) struct Snapshots {
+    pub(crate) every: u32,
+    pub(crate) version: u32,
+    /// Where `snapshot_every` stands.
+    pub(crate) place: Span,
+}
+
+/// Checks every rule.
+pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
+    let args = &input.args;
+    let sound = check_block(mistakes, &input.item);
+    let ty = (*input.item.self_ty).clone();
+    let ident = last_segment(&ty)?.ident.clone();
+    let name = check_name(mistakes, args, &ident);
+    let event = args.path(mistakes, "event", &format!("{ident}Event"));
+    let strict = args.flag(mistakes, "strict");
+    let snapshots = check_snapshots(mistakes, args);
+    let library = paths::library(args.path(mistakes, "crate", "::kairo"));
+    if input.methods.is_empty() && mistakes.none() {
+        let guess = names::pascal(&name.value());
+        mistakes.at(
+            ident.span(),
+            format!(
+                "this block rebuilds `{ident}` from no event: add `#[apply] fn created(&mut self, \
+                 event: &{guess}Created) {{ .. }}`"
+            ),
+        );
+    }
+    let mut applied: Vec<Applied> = vec![];
+    for method in &input.methods {
+        if let Some(found) = method::check(mistakes, &ident, &ty, method)
+            && method::check_repeated(mistakes, &applied, &found)
+        {
+            applied.push(found);
+        }
+    }
+    let broken = !mistakes.none();
+    sound.then(|| Model { library, ty, ident, name, event, strict, snapshots, applied, broken })
+}
+
+fn check_block(mistakes: &mut Mistakes, item: &ItemImpl) -> bool {
+    let before = mistakes.count();
+    let shown = show(&item.self_ty);
+    if let Some((path, _)) = &item.trait_ {
+        mistakes.on(
+            path,
+            format!(
+                "`#[aggregate]` goes on a block of the type's own: move the `#[apply]` methods to \
+                 `impl {shown} {{ .. }}`"
+            ),
+        );
+    }
+    if !item.generics.params.is_empty() {
+        mistakes.on(
+            &item.generics.params,
+            "an aggregate cannot be generic: its events are stored for one concrete type; use that",
+        );
+    }
+    if last_segment(&item.self_ty).is_none() {
+        mistakes.on(&item.self_ty, "an aggregate is a type with a name: use a struct of your own");
+    }
+    mistakes.count() == before
+}
+
+fn check_name(mistakes: &mut Mistakes, args: &Args, ident: &Ident) -> LitStr {
+    let guess = names::kebab(&ident.unraw().to_string());
+    let Some(name) = &args.lead else {
+        if mistakes.none() {
+            mistakes.at(
+                ident.span(),
+                format!(
+                    "aggregate `{ident}` needs a name, which its streams begin with: write \
+                     `#[aggregate(\"{guess}\")]`"
+                ),
+            );
+        }
+        return LitStr::new(&guess, ident.span());
+    };
+    let text = name.value();
+    if text.is_empty() {
+        let message = format!("the aggregate's name is empty: write \"{guess}\"");
+        mistakes.at(name.span(), message);
+    } else if text.contains('*') {
+        let message =
+            format!("\"{text}\" is a pattern, but an aggregate has one name: write \"{guess}\"");
+        mistakes.at(name.span(), message);
+    } else if let Err(message) = names::check_declared(&text) {
+        let wrong = message.split("; did you mean").next().unwrap_or(&message);
+        let wrong = wrong.replace("event name", "aggregate name");
+        let fix = names::kebab(&text);
+        let right = fix != text && names::check_declared(&fix).is_ok();
+        let hint = if right { format!("; did you mean \"{fix}\"?") } else { String::new() };
+        mistakes.at(name.span(), format!("{wrong}{hint}"));
+    }
+    name.clone()
+}
+
+fn check_snapshots(mistakes: &mut Mistakes, args: &Args) -> Option<Snapshots> {
+    let every = args.number(mistakes, "snapshot_every", 1..=u32::MAX, 100);
+    let version = args.number(mistakes, "snapshot_version", 1..=u32::MAX, 2);
+    let Some(place) = args.span("snapshot_every") else {
+        if let Some(span) = args.span("snapshot_version") {
+            mistakes.at(
+                span,
+                "`snapshot_version` tells snapshots apart, but there are none: add \
+                 `snapshot_every = 100`",
+            );
+        }
+        return None;
+    };
+    Some(Snapshots { every: every?, version: version.unwrap_or(1), place })
+}

@@ -1,0 +1,97 @@
+//! What the driver's errors are to a caller.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::error::{BoxError, Error};
+
+/// What went wrong inside a transaction: the unit is refused, or the database failed.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The unit's own error, found before anything of it was written.
+    Refused(Error),
+    /// The driver's.
+    Sql(sqlx::Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Turns errors of one store's connections into [`Error`]s that name the store.
+#[derive(Clone, Debug)]
+pub(super) struct Failing {
+    url: Arc<str>,
+}
+
+impl Failing {
+    pub(super) fn new(url: &str) -> Self {
+        Self { url: url.into() }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// An error while `action`, such as `reading`.
+    pub(super) fn of(&self, action: &str, error: impl Into<BoxError>) -> Error {
+        let source = error.into();
+        if source.downcast_ref().is_some_and(is_full) {
+            return Error::Full { store: self.url.to_string() };
+        }
+        Error::Store { action: format!("{action} the store `{}`", self.url), source }
+    }
+
+    /// What [`Trouble`] is to the caller.
+    pub(super) fn trouble(&self, action: &str, trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Refused(error) => error,
+            Trouble::Sql(error) => self.of(action, error),
+        }
+    }
+
+    /// The error for something that took longer than it may.
+    pub(super) fn late(&self, action: &str, what: &str, limit: Duration) -> Error {
+        self.of(action, format!("{what} within {} s", limit.as_secs()))
+    }
+
+    /// The error for a database that is not for this store.
+    pub(super) fn foreign(&self, reason: String) -> Error {
+        Error::Foreign { store: self.url.to_string(), reason }
+    }
+}
+
+/// Whether a connection can be of no more use: it is broken, or leads to a server that may not be
+/// written to. What was being done may have taken effect.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        _ => code(error).is_some_and(|code| {
+            // The server shuts down, crashes or starts; it is read-only; connection exceptions.
+            matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006")
+                || code.starts_with("08")
+        }),
+    }
+}
+
+/// Whether somebody else was quicker, so that the same attempt may end differently.
+pub(super) fn is_race(error: &sqlx::Error) -> bool {
+    // A unique violation, a serialization failure, a deadlock.
+    code(error).is_some_and(|code| matches!(&*code, "23505" | "40001" | "40P01"))
+}
+
+fn is_full(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == "53100")
+}
+
+/// The SQLSTATE of what the server said.
+pub(super) fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(|code| code.into_owned())
+}

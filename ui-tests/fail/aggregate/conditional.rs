@@ -1,0 +1,20 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    name: String,
+}
+
+#[derive(Default)]
+struct User {
+    name: String,
+}
+
+#[aggregate("user")]
+impl User {
+    #[apply]
+    #[cfg(debug_assertions)]
+    fn created(&mut self, _event: &UserCreated) {}
+}
+
+fn main() {}

@@ -1,0 +1,22 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    name: String,
+}
+
+#[derive(Default)]
+struct User {
+    name: String,
+}
+
+#[aggregate("user")]
+impl User {
+    #[apply]
+    fn created(&mut self, _event: &UserCreated) {}
+
+    #[apply]
+    fn started(&mut self, _event: UserCreated) {}
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    name: String,
+}
+
+#[derive(Default)]
+struct User {
+    name: String,
+}
+
+#[aggregate("user")]
+impl User {
+    #[apply]
+    fn created(&mut self, _event: &UserCreated) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use kairo::prelude::*;
+
+#[event("user.created")]
+struct UserCreated {
+    name: String,
+}
+
+#[derive(Default)]
+struct User {
+    name: String,
+}
+
+#[aggregate("user")]
+impl User {
+    #[apply]
+    fn created(&mut self, _event: &UserCreated, _clock: &kairo::clock::Clock) {}
+}
+
+fn main() {}
