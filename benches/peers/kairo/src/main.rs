@@ -1,49 +1,55 @@
 //! Kairo, through what it offers to everybody.
 //!
-//! - `store`: `EventStore::append`, without a bus.
-//! - `publish`: `Kairo::publish` on a running bus, which nothing subscribes to.
+//! - `store`: an event store by itself, appended to through `EventStore::append`.
+//! - `bus`: a running bus. One event goes through `Kairo::publish`, several through the bus's store; loads are
+//!   those of an aggregate.
+//! - `snapshot`: the same, with an aggregate that keeps snapshots.
+
+mod account;
+mod handled;
 
 use anyhow::{Result, bail};
 use futures_util::TryStreamExt;
-use kairo::{Error, EventStore, Kairo, Version, prelude::*};
+use kairo::{Error, EventStore, Kairo, Uuid, Version};
 use peers_core::{Appended, Balance, Deposited, Store, Task, serve};
 
-mod handled;
-
-/// A deposit, as an event.
-#[event("account.deposited")]
-struct Deposit(Deposited);
+use crate::account::{Account, Deposit, SnapshotAccount};
 
 struct Participant {
-    store: EventStore,
-    /// What publishes, in the variant `publish`.
-    bus: Option<Kairo>,
     url: String,
+    way: Way,
+}
+
+enum Way {
+    Store(EventStore),
+    Bus(Kairo),
+    Snapshot(Kairo),
 }
 
 impl Store for Participant {
     async fn open(task: &Task) -> Result<Self> {
         let url = url(&task.url);
-        match task.variant.as_str() {
-            "store" => Ok(Self { store: EventStore::open(&url).await?, bus: None, url }),
-            "publish" => {
-                let bus = Kairo::builder().store(&url).start().await?;
-                Ok(Self { store: bus.store(), bus: Some(bus), url })
-            }
-            other => bail!("there is no variant `{other}`; use `store` or `publish`"),
-        }
+        let way = match task.variant.as_str() {
+            "store" => Way::Store(EventStore::open(&url).await?),
+            "bus" => Way::Bus(Kairo::builder().store(&url).start().await?),
+            "snapshot" => Way::Snapshot(Kairo::builder().store(&url).start().await?),
+            other => bail!("there is no variant `{other}`; use `store`, `bus` or `snapshot`"),
+        };
+        Ok(Self { url, way })
     }
 
     async fn append(&self, stream: Uuid, version: u64, deposits: &[Deposited]) -> Result<Appended> {
-        let name = name(stream);
+        let name = format!("account-{stream}");
         let expected = if version == 0 { Version::NoStream } else { Version::At(version) };
-        let events = deposits.iter().cloned().map(Deposit);
-        let appended = match (&self.bus, deposits) {
-            (Some(bus), [deposit]) => {
+        let appended = match (&self.way, deposits) {
+            (Way::Bus(bus), [deposit]) => {
                 let event = Deposit(deposit.clone());
                 bus.publish(event).stream(name).expect(expected).await.map(drop)
             }
-            _ => self.store.append(name, expected, events).await.map(drop),
+            _ => {
+                let events = deposits.iter().cloned().map(Deposit);
+                self.store().append(name, expected, events).await.map(drop)
+            }
         };
         match appended {
             Ok(()) => Ok(Appended::Stored),
@@ -53,27 +59,42 @@ impl Store for Participant {
     }
 
     async fn load(&self, stream: Uuid) -> Result<Balance> {
-        let mut balance = Balance::default();
-        let mut events = self.store.stream(name(stream));
-        while let Some(event) = events.try_next().await? {
-            balance.add(event.decode::<Deposit>()?.0.amount);
+        match &self.way {
+            Way::Store(store) => fold(store, stream).await,
+            Way::Bus(bus) => Ok(bus.aggregate::<Account>(stream).load().await?.balance()),
+            Way::Snapshot(bus) => {
+                Ok(bus.aggregate::<SnapshotAccount>(stream).load().await?.balance())
+            }
         }
-        Ok(balance)
     }
 
     async fn catch_up(&self, events: u64) -> Result<Balance> {
-        self.store.close().await?;
+        self.store().close().await?;
         handled::catch_up(&self.url, events).await
     }
+}
+
+impl Participant {
+    fn store(&self) -> EventStore {
+        match &self.way {
+            Way::Store(store) => store.clone(),
+            Way::Bus(bus) | Way::Snapshot(bus) => bus.store(),
+        }
+    }
+}
+
+async fn fold(store: &EventStore, stream: Uuid) -> Result<Balance> {
+    let mut balance = Balance::default();
+    let mut events = store.stream(format!("account-{stream}"));
+    while let Some(event) = events.try_next().await? {
+        balance.add(event.decode::<Deposit>()?.0.amount);
+    }
+    Ok(balance)
 }
 
 /// The URL of a task as Kairo has it: a path is a SQLite file.
 fn url(url: &str) -> String {
     if url.contains("://") { url.to_owned() } else { format!("sqlite:{url}") }
-}
-
-fn name(stream: Uuid) -> String {
-    format!("account-{stream}")
 }
 
 fn main() -> Result<()> {

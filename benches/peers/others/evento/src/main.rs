@@ -156,7 +156,7 @@ impl Evento {
 
 async fn postgres(url: &str, connections: u32) -> Result<evento::Postgres> {
     let pool = PgPoolOptions::new().max_connections(connections).connect(url).await?;
-    let migrator = evento::sql_migrator::new_migrator::<sqlx::Postgres>()?;
+    let migrator = evento::sql_migrator::new::<sqlx::Postgres>()?;
     migrator.run(&mut *pool.acquire().await?, &Plan::apply_all()).await?;
     Ok(pool.into())
 }
@@ -169,7 +169,7 @@ async fn sqlite(path: &str, connections: u32) -> Result<evento::Sqlite> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(LOCK_PATIENCE);
     let pool = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?;
-    let migrator = evento::sql_migrator::new_migrator::<sqlx::Sqlite>()?;
+    let migrator = evento::sql_migrator::new::<sqlx::Sqlite>()?;
     migrator.run(&mut *pool.acquire().await?, &Plan::apply_all()).await?;
     Ok(pool.into())
 }
