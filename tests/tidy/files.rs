@@ -11,7 +11,7 @@ const LINES_MAX: usize = 400;
 const LONG: &[(&str, &str)] = &[];
 
 /// Folders whose sources are looked at.
-const FOLDERS: &[&str] = &["kairo", "kairo-macros", "tests", "examples", "ui-tests"];
+const FOLDERS: &[&str] = &["kairo", "kairo-macros", "benches", "tests", "examples", "ui-tests"];
 
 /// Folders in them that hold no files of ours to look at: what a compiler is given, mistakes and all.
 const APART: &[&str] = &["ui-tests/fail/", "ui-tests/pass/"];
