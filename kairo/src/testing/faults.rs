@@ -27,66 +27,7 @@ use crate::{
     },
 };
 
-/// When a call fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    /// Before it reaches the store: nothing has happened.
-    Before,
-    /// After the store has done it: it has happened, and the caller does not know.
-    After,
-}
-
-/// A call of a store.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Call<'a> {
-    /// [`Store::commit`]
-    Commit(&'a Unit),
-    /// [`Store::head`]
-    Head,
-    /// [`Store::read_log`]
-    ReadLog,
-    /// [`Store::count`]
-    Count,
-    /// [`Store::read_at`]
-    ReadAt,
-    /// [`Store::read_stream`]
-    ReadStream,
-    /// [`Store::stream_stats`]
-    StreamStats,
-    /// [`Store::snapshot`]
-    Snapshot,
-    /// [`Store::prune`]
-    Prune,
-    /// [`Store::close`]
-    Close,
-    /// [`Members::join`]
-    Join,
-    /// [`Members::renew`]
-    Renew,
-    /// [`Members::leave`]
-    Leave,
-    /// [`Deliveries::claim`]
-    Claim(&'a [Claim]),
-    /// [`Deliveries::release`]
-    Release,
-    /// [`Deliveries::subscriptions`]
-    Subscriptions,
-    /// [`Deliveries::remove_subscription`]
-    RemoveSubscription,
-    /// [`Deliveries::steer`]
-    Steer,
-    /// [`Deliveries::fate`]
-    Fate,
-    /// [`DeadLetters::letters`]
-    Letters,
-    /// [`DeadLetters::letter`]
-    Letter,
-    /// [`Timetable::due`]
-    Due,
-    /// [`Timetable::next_due`]
-    NextDue,
-}
+pub use super::call::{Call, When};
 
 /// Which calls fail.
 type Rule = Box<dyn Fn(u64, Call<'_>) -> Option<When> + Send + Sync>;

@@ -1,4 +1,5 @@
 //! Tools for tests: of services that use Kairo, and of Kairo itself.
 
+mod call;
 pub mod faults;
 pub mod leases;
