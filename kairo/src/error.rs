@@ -127,6 +127,20 @@ pub enum Error {
         /// The subscription that was lost.
         subscription: String,
     },
+    /// There is a saga of this kind and key, or of this id, already.
+    #[error("saga `{id}` has been started{} already", key.as_ref().map(|key| format!(" for `{key}`")).unwrap_or_default())]
+    SagaExists {
+        /// The key that is taken; `None` where it is the id.
+        key: Option<String>,
+        /// The saga that is there.
+        id: uuid::Uuid,
+    },
+    /// Somebody else has changed the saga: what was decided on does not hold any more.
+    #[error("saga `{id}` has been changed by somebody else: read it again")]
+    SagaMoved {
+        /// The saga.
+        id: uuid::Uuid,
+    },
     /// This process did not renew its lease in time: others may have taken over its work.
     #[error("the lease of this process ran out: others may have taken over its work")]
     LeaseLost,

@@ -24,6 +24,7 @@ pub mod retry;
 
 pub mod store;
 pub mod lease;
+pub mod journal;
 pub mod delivery;
 
 pub mod backend;

@@ -10,6 +10,7 @@ use crate::{
     delivery::{Claim, DeadLetter, Scheduled},
     error::{Error, Result},
     event::{name::StreamName, record::EventData},
+    journal::{SagaChange, SagaRow},
     store::{Append, Placed, Position, Removal, Tip, Unit, Version},
 };
 
@@ -30,6 +31,12 @@ pub(crate) trait View {
     /// The place of the event with a derived id.
     fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>>;
 
+    /// A saga.
+    fn saga(&mut self, id: Uuid) -> Result<Option<SagaRow>>;
+
+    /// The saga of a kind that was started under a key.
+    fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>>;
+
     /// The sequence that the next event gets.
     fn next_sequence(&self) -> u64;
 }
@@ -45,6 +52,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) removals: Vec<Removed<'a>>,
     /// The place of each event, in the order of the unit.
     pub(crate) placed: Vec<Placed>,
+    /// How sagas end up that are new or change.
+    pub(crate) sagas: Vec<SagaRow>,
 }
 
 /// A stream that goes.
@@ -70,7 +79,8 @@ impl<'a> Plan<'a> {
         let scheduled = plan_scheduled(unit, view)?;
         let removals = plan_removals(unit, view)?;
         let placed = plan_appends(&unit.appends, view)?;
-        Ok(Self { letters, scheduled, removals, placed })
+        let sagas = plan_sagas(&unit.sagas, view)?;
+        Ok(Self { letters, scheduled, removals, placed, sagas })
     }
 
     /// The events to write, with their places: those that the log does not have.
@@ -83,8 +93,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Checks what a unit shows by itself: events name the stream that they are appended to, and no
-/// stream is removed that the unit also changes.
+/// Checks what a unit shows by itself: events name the stream that they are appended to, no stream is
+/// removed that the unit also changes, and a saga changes once.
 ///
 /// # Errors
 /// [`Error::Misuse`]
@@ -92,6 +102,10 @@ pub(crate) fn check_form(unit: &Unit) -> Result {
     let is_own = |append: &Append| append.events.iter().all(|event| event.stream == append.stream);
     if !unit.appends.iter().all(is_own) {
         return Err(Error::Misuse("an append holds events of its own stream only"));
+    }
+    let mut changed = HashSet::new();
+    if !unit.sagas.iter().all(|change| changed.insert(change.id())) {
+        return Err(Error::Misuse("a unit changes a saga twice"));
     }
     let mut removed = HashSet::new();
     let once = unit.removals.iter().all(|removal| removed.insert(&removal.stream));
@@ -226,6 +240,52 @@ fn plan_removals<'a>(unit: &'a Unit, view: &mut impl View) -> Result<Vec<Removed
         }
     }
     Ok(removals)
+}
+
+/// How sagas end up. A back end that checks by itself does it in the same way.
+///
+/// # Errors
+/// [`Error::SagaExists`], [`Error::SagaMoved`], [`Error::NotFound`] or [`Error::WrongState`], or what
+/// the view fails with.
+fn plan_sagas(changes: &[SagaChange], view: &mut impl View) -> Result<Vec<SagaRow>> {
+    let mut planned: Vec<SagaRow> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let row = match change {
+            SagaChange::Start(row) => start(row, &planned, view)?,
+            SagaChange::Write(write) => {
+                let mut row = there(write.id, view)?;
+                row.write(write)?;
+                row
+            }
+            SagaChange::Cancel { id, now } => {
+                let mut row = there(*id, view)?;
+                row.cancel(*now)?;
+                row
+            }
+        };
+        planned.push(row);
+    }
+    Ok(planned)
+}
+
+fn start(row: &SagaRow, planned: &[SagaRow], view: &mut impl View) -> Result<SagaRow> {
+    if view.saga(row.id)?.is_some() {
+        return Err(Error::SagaExists { key: None, id: row.id });
+    }
+    let Some(key) = &row.key else { return Ok(row.clone()) };
+    let is_same = |other: &&SagaRow| other.saga == row.saga && other.key == row.key;
+    let taken = match planned.iter().find(is_same) {
+        Some(other) => Some(other.id),
+        None => view.saga_of_key(&row.saga, key)?,
+    };
+    match taken {
+        Some(id) => Err(Error::SagaExists { key: row.key.clone(), id }),
+        None => Ok(row.clone()),
+    }
+}
+
+fn there(id: Uuid, view: &mut impl View) -> Result<SagaRow> {
+    view.saga(id)?.ok_or_else(|| Error::NotFound { what: "saga", value: id.to_string() })
 }
 
 fn check_tip(stream: &StreamName, expected: Version, tip: Tip) -> Result {

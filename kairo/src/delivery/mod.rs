@@ -22,6 +22,7 @@ use crate::{
     clock::Timestamp,
     error::Result,
     event::{name::StreamName, record::EventData},
+    journal::Journal,
     lease::Members,
     store::{BoxFuture, Position, Store},
 };
@@ -148,6 +149,6 @@ pub struct Scheduled {
 }
 
 /// Everything that the engine needs of a store.
-pub trait Backend: Store + Deliveries + DeadLetters + Timetable + Members {}
+pub trait Backend: Store + Deliveries + DeadLetters + Timetable + Members + Journal {}
 
-impl<T: Store + Deliveries + DeadLetters + Timetable + Members> Backend for T {}
+impl<T: Store + Deliveries + DeadLetters + Timetable + Members + Journal> Backend for T {}

@@ -6,6 +6,7 @@ use super::{Position, Snapshot, Version};
 use crate::{
     delivery::{LetterChange, Progress, Scheduled},
     event::{name::StreamName, record::EventData},
+    journal::SagaChange,
 };
 
 /// Everything that takes effect together or not at all.
@@ -27,6 +28,8 @@ pub struct Unit {
     pub appends: Vec<Append>,
     /// Snapshots to keep, of streams and names that differ.
     pub snapshots: Vec<Snapshot>,
+    /// What happens to sagas, each once.
+    pub sagas: Vec<SagaChange>,
 }
 
 impl Unit {

@@ -61,4 +61,16 @@ pub enum Call<'a> {
     Due,
     /// [`Timetable::next_due`](crate::delivery::Timetable::next_due)
     NextDue,
+    /// [`Journal::claim_sagas`](crate::journal::Journal::claim_sagas)
+    ClaimSagas,
+    /// [`Journal::release_sagas`](crate::journal::Journal::release_sagas)
+    ReleaseSagas,
+    /// [`Journal::saga`](crate::journal::Journal::saga)
+    Saga,
+    /// [`Journal::sagas`](crate::journal::Journal::sagas)
+    Sagas,
+    /// [`Journal::next_saga`](crate::journal::Journal::next_saga)
+    NextSaga,
+    /// [`Journal::prune_sagas`](crate::journal::Journal::prune_sagas)
+    PruneSagas,
 }

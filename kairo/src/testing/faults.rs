@@ -46,7 +46,7 @@ type Rule = Box<dyn Fn(u64, Call<'_>) -> Option<When> + Send + Sync>;
 /// # }
 /// ```
 pub struct FaultyStore {
-    inner: Arc<dyn Backend>,
+    pub(super) inner: Arc<dyn Backend>,
     calls: AtomicU64,
     faults: AtomicU64,
     rule: Mutex<Rule>,
@@ -120,7 +120,7 @@ impl FaultyStore {
     }
 
     /// Makes a call, unless it is to fail.
-    async fn call<'a, T>(
+    pub(super) async fn call<'a, T>(
         &self,
         call: Call<'_>,
         answer: impl FnOnce() -> BoxFuture<'a, Result<T>>,

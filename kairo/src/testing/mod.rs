@@ -2,4 +2,5 @@
 
 mod call;
 pub mod faults;
+mod journal;
 pub mod leases;

@@ -13,6 +13,7 @@ use crate::{
         name::StreamName,
         record::{EventData, Recorded},
     },
+    journal::SagaRow,
     store::{Committed, Placed, Position, Tip, Unit},
 };
 
@@ -40,6 +41,9 @@ impl State {
         }
         for snapshot in &unit.snapshots {
             self.keep(snapshot);
+        }
+        for row in plan.sagas {
+            self.set_saga(row);
         }
         Ok(Committed { placed: plan.placed })
     }
@@ -98,6 +102,14 @@ impl View for State {
     fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>> {
         let first = self.derived.get(&id).and_then(|sequence| self.log.get(sequence));
         Ok(first.map(|recorded| (recorded.position, recorded.version)))
+    }
+
+    fn saga(&mut self, id: Uuid) -> Result<Option<SagaRow>> {
+        Ok(self.sagas.get(&id).cloned())
+    }
+
+    fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>> {
+        Ok(self.saga_of_key.get(&(saga.to_owned(), key.to_owned())).copied())
     }
 
     fn next_sequence(&self) -> u64 {

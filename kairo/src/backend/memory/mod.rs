@@ -5,6 +5,7 @@
 
 mod commit;
 mod deliveries;
+mod journal;
 mod letters;
 mod log;
 mod members;
@@ -33,6 +34,7 @@ use crate::{
         name::StreamName,
         record::{EventData, Recorded},
     },
+    journal::SagaRow,
     store::{BoxFuture, Snapshot},
 };
 
@@ -88,6 +90,10 @@ struct State {
     due_of: HashMap<Uuid, (Timestamp, u64)>,
     /// Counts what was scheduled, to order what is due at one time.
     scheduled: u64,
+    sagas: HashMap<Uuid, SagaRow>,
+    /// The live ones.
+    sagas_by_due: BTreeSet<(Timestamp, Uuid)>,
+    saga_of_key: HashMap<(String, String), Uuid>,
 }
 
 impl MemoryStore {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     deliveries,
     failure::Failing,
-    letters,
+    journal, letters,
     recent::Recent,
     rows::{Count, Id, Names, Place, Time, bind_event, event_columns},
     streams::{self, newest},
@@ -18,6 +18,7 @@ use crate::{
     delivery::{DeadLetter, Scheduled},
     error::{Error, Result},
     event::name::StreamName,
+    journal::SagaRow,
     store::{Append, Committed, Position, Tip, Unit},
 };
 
@@ -281,6 +282,9 @@ fn write_plan(connection: &Connection, unit: &Unit, plan: &Plan<'_>) -> rusqlite
     for snapshot in &unit.snapshots {
         streams::keep(connection, snapshot)?;
     }
+    for (row, change) in plan.sagas.iter().zip(&unit.sagas) {
+        journal::set(connection, row, change)?;
+    }
     Ok(())
 }
 
@@ -366,6 +370,14 @@ impl View for Seen<'_> {
             };
             connection.prepare_cached(select)?.query_row([Id(id)], place).optional()
         })
+    }
+
+    fn saga(&mut self, id: Uuid) -> Result<Option<SagaRow>> {
+        self.look(|connection| journal::get(connection, id))
+    }
+
+    fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>> {
+        self.look(|connection| journal::of_key(connection, saga, key))
     }
 
     fn next_sequence(&self) -> u64 {

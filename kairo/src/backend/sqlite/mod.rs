@@ -7,6 +7,7 @@ mod blocking;
 mod commit;
 mod deliveries;
 mod failure;
+mod journal;
 mod letters;
 mod lock;
 mod log;

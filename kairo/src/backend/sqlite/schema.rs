@@ -12,11 +12,14 @@ use crate::{
 const APPLICATION: i32 = 0x4B41_4952;
 
 /// The migrations, in order; the schema's version is the number of those that have run.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_streams.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_spine.sql"),
+    include_str!("migrations/0002_streams.sql"),
+    include_str!("migrations/0003_sagas.sql"),
+];
 
 /// The schema version that this binary knows.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Refuses a database that is not for this binary; writes nothing.
 ///
