@@ -135,6 +135,9 @@ pub enum Error {
         /// The saga that is there.
         id: uuid::Uuid,
     },
+    /// A saga cannot be read, or cannot be what it is taken for.
+    #[error("{0}")]
+    Saga(String),
     /// Somebody else has changed the saga: what was decided on does not hold any more.
     #[error("saga `{id}` has been changed by somebody else: read it again")]
     SagaMoved {

@@ -21,6 +21,8 @@ mod nearest;
 pub mod event;
 pub mod handler;
 pub mod retry;
+#[doc(hidden)]
+pub mod blueprint;
 
 pub mod store;
 pub mod lease;
@@ -37,6 +39,7 @@ mod engine;
 pub mod bus;
 
 pub mod aggregate;
+pub mod saga;
 
 pub mod prelude;
 #[doc(hidden)]

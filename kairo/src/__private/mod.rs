@@ -24,6 +24,10 @@ pub use crate::{
     aggregate::{
         Aggregate, Blank, Folded, Members, Snapshots, Snapshotted, applied, enveloped, fingerprint,
     },
+    blueprint::{
+        Blueprint, Given, Migration, OnUnknown, SagaEntry, Step, StepError, Takes, Undo,
+        fingerprint as shape_of, stored, stored_ok,
+    },
     bus::publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
     error::{DecodeError, Error},
     event::{
@@ -46,6 +50,9 @@ pub use crate::{
             set_envelope, set_own,
         },
     },
+    journal::{Phase, slot::Slot},
     retry::RetryPolicy,
+    saga::{Saga, SagaStep, View},
+    store::BoxFuture,
 };
 pub use ::{inventory, serde, serde_json};

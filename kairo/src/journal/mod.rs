@@ -5,6 +5,7 @@
 //! [`Store::commit`]; this trait claims and reads it.
 
 pub mod saga;
+pub mod slot;
 
 pub use self::saga::{Phase, SagaChange, SagaFilter, SagaRow, SagaWrite};
 use uuid::Uuid;
