@@ -23,6 +23,7 @@ use crate::{
         },
         ownership::{self, Lease, Roster},
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
+        sagas::{self, Sagas, code::Code},
         tail::{self, Tail},
         timetable,
         trouble::Trouble,
@@ -42,6 +43,9 @@ const URL_VARIABLE: &str = "KAIRO_URL";
 /// A service that publishes: made once there is something to publish on.
 type Make = Box<dyn FnOnce(Publisher, &mut States) -> Option<String> + Send>;
 
+/// A saga, as soon as it is known how what states nothing itself is retried.
+type MakeCode = Box<dyn FnOnce(RetryPolicy) -> Arc<dyn Code> + Send>;
+
 /// What a bus is made of.
 #[derive(Default)]
 #[must_use = "a builder does nothing until it is started"]
@@ -58,6 +62,7 @@ pub struct Builder {
     only: Vec<&'static str>,
     only_modules: Vec<String>,
     forget: Vec<String>,
+    sagas: Vec<MakeCode>,
     retention: Option<Duration>,
     /// Another length of the lease than [`LEASE`]; tests cannot wait for that.
     pub(crate) lease: Option<Duration>,
@@ -166,6 +171,15 @@ impl Builder {
         self
     }
 
+    /// A saga that this process can run.
+    pub(crate) fn code(
+        mut self,
+        make: impl FnOnce(RetryPolicy) -> Arc<dyn Code> + Send + 'static,
+    ) -> Self {
+        self.sagas.push(Box::new(make));
+        self
+    }
+
     /// Another clock, which a test moves by hand.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -210,7 +224,11 @@ impl Builder {
             stop: watch::Sender::new(false),
             give_back: watch::Sender::new(false),
             timetable: Trouble::default(),
+            sagas: Sagas::new(&self.clock),
         });
+        for code in std::mem::take(&mut self.sagas) {
+            engine.sagas.add(code(self.defaults.retry));
+        }
         let (coordinator, ready) = ownership::begin(&engine, specs).await?;
         let mut tasks = vec![
             tokio::spawn(tail::follow(Arc::clone(&engine))),
@@ -230,6 +248,7 @@ impl Builder {
         publisher.connect(&shared);
         // Only now, because handlers publish.
         shared.run(ready);
+        shared.keep(tokio::spawn(sagas::follow(Arc::clone(&shared.engine))));
         if let Some(coordinator) = coordinator {
             shared.keep(tokio::spawn(coordinator.run()));
         }

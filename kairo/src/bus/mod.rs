@@ -49,6 +49,7 @@ use crate::{
     },
     error::{Error, Result},
     event::{Event, envelope::AnyEvent},
+    retry::RetryPolicy,
     store::Unit,
 };
 
@@ -181,6 +182,11 @@ impl Kairo {
         publish::Bus::Borrowed(&self.shared)
     }
 
+    /// What the clones of this bus share.
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// What was found in the linked crates at start.
     #[must_use]
     pub fn registry(&self) -> &Wiring {
@@ -197,6 +203,11 @@ impl fmt::Debug for Kairo {
 }
 
 impl Shared {
+    /// How what states nothing itself is retried.
+    pub(crate) const fn retry_default(&self) -> RetryPolicy {
+        self.defaults.retry
+    }
+
     /// The subscriptions of this moment.
     fn running_all(&self) -> Arc<[Arc<Running>]> {
         self.engine.roster.running()

@@ -32,11 +32,12 @@ impl Kairo {
         let subscriptions = shared.running_all();
         let unfinished = shared.finish_within(FINISH_MAX).await;
         if 0 < unfinished {
-            tracing::warn!(unfinished, "subscriptions have handlers that do not finish in time");
+            tracing::warn!(unfinished, "handlers or steps do not finish in time");
             shared.engine.give_back.send_replace(true);
             shared.finish_within(GIVE_BACK_MAX).await;
         }
         shared.stop_at_once();
+        shared.engine.release_sagas().await;
         shared.engine.leave().await;
         shared.engine.backend.close().await?;
         tracing::info!(subscriptions = subscriptions.len(), unfinished, "the bus has shut down");
@@ -67,14 +68,16 @@ impl Kairo {
 }
 
 impl Shared {
-    /// Waits for all subscriptions, so long at most; how many have not finished.
+    /// Waits for all subscriptions and sagas, so long at most; how many have not finished.
     async fn finish_within(&self, limit: Duration) -> usize {
+        let sagas = &self.engine.sagas;
         tokio::select! {
             biased;
-            () = self.finished() => {}
+            () = async { tokio::join!(self.finished(), sagas.finished()); } => {}
             () = self.engine.clock.sleep(limit) => {}
         }
-        self.running_all().iter().filter(|running| !running.task.is_finished()).count()
+        let running = self.running_all();
+        running.iter().filter(|running| !running.task.is_finished()).count() + sagas.running()
     }
 
     async fn finished(&self) {
@@ -94,6 +97,7 @@ impl Shared {
         for running in self.running_all().iter() {
             running.task.abort();
         }
+        self.engine.sagas.stop_at_once();
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         for task in mem::take(&mut *tasks) {
             task.abort();

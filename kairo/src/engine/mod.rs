@@ -3,6 +3,7 @@
 pub(crate) mod registry;
 pub(crate) mod dispatch;
 pub(crate) mod ownership;
+pub(crate) mod sagas;
 pub(crate) mod tail;
 pub(crate) mod timetable;
 pub(crate) mod trouble;
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use self::{
     dispatch::Releases,
     ownership::{Lease, Roster},
+    sagas::Sagas,
     tail::Tail,
     trouble::Trouble,
 };
@@ -45,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) stop: watch::Sender<bool>,
     /// Whether what still runs is given back: its time is up.
     pub(crate) give_back: watch::Sender<bool>,
+    /// The sagas that it carries on.
+    pub(crate) sagas: Sagas,
     /// What the timetable fails with.
     pub(crate) timetable: Trouble,
 }

@@ -67,6 +67,18 @@ pub struct Context {
     /// What tells an edited payload from the original one.
     pub(crate) edit: Option<Uuid>,
     pub(crate) states: Arc<States>,
+    /// The saga whose step runs.
+    pub(crate) saga: Option<SagaRun>,
+}
+
+/// The saga whose step runs.
+#[derive(Clone, Debug)]
+pub(crate) struct SagaRun {
+    pub(crate) id: Uuid,
+    /// That of the claim under which it runs.
+    pub(crate) epoch: u64,
+    pub(crate) correlation: Uuid,
+    pub(crate) depth: u32,
 }
 
 impl Context {
@@ -95,10 +107,12 @@ impl Context {
             generation: 0,
             edit: None,
             states: Arc::default(),
+            saga: None,
         }
     }
 
-    /// The event that is being handled; `None` for an ephemeral one, which has no envelope.
+    /// The event that is being handled; `None` for an ephemeral one, which has no envelope, and in a
+    /// step of a saga.
     #[must_use]
     pub const fn event(&self) -> Option<&AnyEvent> {
         self.event.as_ref()
@@ -122,9 +136,10 @@ impl Context {
     /// Ephemeral events have no identity, so for them the key is a new one each time.
     #[must_use]
     pub fn idempotency_key(&self) -> Uuid {
-        match &self.event {
-            Some(event) => derived_id(self, event.id(), "", 0),
-            None => crate::clock::Clock::system().new_id(),
+        match (&self.event, &self.saga) {
+            (Some(event), _) => derived_id(self, event.id(), "", 0),
+            (None, Some(saga)) => derived_id(self, saga.id, "", 0),
+            (None, None) => crate::clock::Clock::system().new_id(),
         }
     }
 
@@ -243,6 +258,58 @@ impl<T: fmt::Debug> fmt::Debug for State<T> {
 impl FromContext for Context {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
         Ok(context.clone())
+    }
+}
+
+/// A key that is the same for every attempt at a step, a compensation, or an event in its
+/// subscription: hand it to services outside, so that they do the same thing once.
+///
+/// It is written as a UUID. In a saga it also says [where](Self::place) it comes from, and under
+/// which [epoch](Self::epoch).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    id: Uuid,
+    place: Arc<str>,
+    epoch: u64,
+}
+
+impl IdempotencyKey {
+    /// The key itself.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// What it is the key of: `order/charge_payment` for a step, `order/charge_payment/undo` for its
+    /// compensation, or the name of a subscription.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Rises whenever another process takes the saga over; 0 in a handler. A service that has seen a
+    /// higher one for the same saga can refuse this call, which comes from an owner that was thought
+    /// dead.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl FromContext for IdempotencyKey {
+    async fn from_context(context: &Context) -> Result<Self, Failure> {
+        Ok(Self {
+            id: context.idempotency_key(),
+            place: Arc::clone(&context.subscription),
+            epoch: context.saga.as_ref().map_or(0, |saga| saga.epoch),
+        })
     }
 }
 

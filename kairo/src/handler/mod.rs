@@ -10,7 +10,7 @@ pub mod failure;
 pub mod receive;
 
 pub use self::{
-    context::{Attempt, Context, FromContext, Need, State},
+    context::{Attempt, Context, FromContext, IdempotencyKey, Need, State},
     delivery::{ClosureOutput, HandlerOutput, HandlerResult, RunError},
     entry::{Location, StartAt},
     failure::{Class, Classify, Failure, IntoFailure},

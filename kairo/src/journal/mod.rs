@@ -4,6 +4,7 @@
 //! have seen, so two can never both carry on from the same one. All of it changes through
 //! [`Store::commit`]; this trait claims and reads it.
 
+pub mod events;
 pub mod saga;
 pub mod slot;
 

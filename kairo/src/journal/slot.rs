@@ -29,16 +29,21 @@ pub enum Slot<T> {
     Undone(Undone),
 }
 
-/// A step that has not begun.
+/// What is the same for a step from its first attempt to the end of its compensation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pending {}
-
-/// A step that has begun.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
+pub struct Place {
     /// Steps that began together have the same; undoing goes from the highest down.
     pub level: u32,
-    /// The attempt, from 1.
+    /// How often the step was begun anew after it had been undone, or had said no; it is part of its
+    /// idempotency key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub round: u32,
+}
+
+/// The attempts at a step, or at its compensation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// The attempt, from 1; 0 where none has begun.
     pub attempt: u32,
     /// When the first attempt began.
     pub since: Timestamp,
@@ -50,11 +55,28 @@ pub struct Running {
     pub due: Option<Timestamp>,
 }
 
+/// A step that has not begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// As in [`Place`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub round: u32,
+}
+
+/// A step that has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Where it stands.
+    pub place: Place,
+    /// Its attempts.
+    pub attempts: Attempts,
+}
+
 /// A step that has happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done<T> {
-    /// As in [`Running`].
-    pub level: u32,
+    /// Where it stands.
+    pub place: Place,
     /// What it returned.
     pub output: T,
 }
@@ -62,6 +84,8 @@ pub struct Done<T> {
 /// A step that has not happened and never will.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
+    /// Where it stands.
+    pub place: Place,
     /// Why; outermost first.
     pub errors: Vec<String>,
 }
@@ -69,8 +93,8 @@ pub struct Failed {
 /// A step of which nobody knows whether it has happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unknown {
-    /// As in [`Running`].
-    pub level: u32,
+    /// Where it stands.
+    pub place: Place,
     /// Why; outermost first.
     pub errors: Vec<String>,
 }
@@ -78,20 +102,16 @@ pub struct Unknown {
 /// A step that is being undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undoing<T> {
-    /// As in [`Running`].
-    pub level: u32,
+    /// Where it stands.
+    pub place: Place,
     /// What the step returned, if that is known.
+    #[serde(
+        with = "maybe",
+        bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>")
+    )]
     pub output: Option<T>,
-    /// The attempt, from 1.
-    pub attempt: u32,
-    /// When the first attempt began.
-    pub since: Timestamp,
-    /// Why the last attempt failed; outermost first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<String>,
-    /// When the next attempt begins, while it waits for that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Timestamp>,
+    /// The attempts at its compensation.
+    pub attempts: Attempts,
     /// Whether it has finally failed, and waits for somebody to decide.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stuck: bool,
@@ -100,6 +120,8 @@ pub struct Undoing<T> {
 /// A step that has no effect any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undone {
+    /// Where it stands.
+    pub place: Place,
     /// Why somebody said so without its compensation having succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
@@ -107,7 +129,7 @@ pub struct Undone {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self::Pending(Pending {})
+        Self::Pending(Pending::default())
     }
 }
 
@@ -121,14 +143,46 @@ impl<T> Slot<T> {
             Self::Pending(pending) => Slot::Pending(pending),
             Self::Skipped => Slot::Skipped,
             Self::Running(running) => Slot::Running(running),
-            Self::Done(Done { level, output }) => {
-                Slot::Done(Done { level, output: change(output)? })
+            Self::Done(Done { place, output }) => {
+                Slot::Done(Done { place, output: change(output)? })
             }
             Self::Failed(failed) => Slot::Failed(failed),
             Self::Unknown(unknown) => Slot::Unknown(unknown),
-            Self::Undoing(undoing) => Slot::Undoing(undoing.try_map(change)?),
+            Self::Undoing(Undoing { place, output, attempts, stuck }) => {
+                let output = output.map(change).transpose()?;
+                Slot::Undoing(Undoing { place, output, attempts, stuck })
+            }
             Self::Undone(undone) => Slot::Undone(undone),
         })
+    }
+
+    /// What the step returned, if that is known and has not been undone.
+    #[must_use]
+    pub const fn output(&self) -> Option<&T> {
+        match self {
+            Self::Done(done) => Some(&done.output),
+            Self::Undoing(undoing) => undoing.output.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl Attempts {
+    const fn first(since: Timestamp) -> Self {
+        Self { attempt: 1, since, errors: Vec::new(), due: None }
+    }
+
+    fn again(self) -> Self {
+        Self { attempt: self.attempt.saturating_add(1), due: None, ..self }
+    }
+
+    fn wait(self, errors: Vec<String>, due: Timestamp) -> Self {
+        Self { errors, due: Some(due), ..self }
+    }
+
+    /// The attempt counts as not begun.
+    fn give_back(self, now: Timestamp) -> Self {
+        Self { attempt: self.attempt.saturating_sub(1), due: Some(now), ..self }
     }
 }
 
@@ -136,7 +190,8 @@ impl Pending {
     /// The first attempt begins.
     #[must_use]
     pub const fn start(self, level: u32, now: Timestamp) -> Running {
-        Running { level, attempt: 1, since: now, errors: Vec::new(), due: None }
+        let place = Place { level, round: self.round };
+        Running { place, attempts: Attempts::first(now) }
     }
 
     /// It is not to run.
@@ -150,31 +205,45 @@ impl Running {
     /// Another attempt begins.
     #[must_use]
     pub fn again(self) -> Self {
-        Self { attempt: self.attempt.saturating_add(1), due: None, ..self }
+        Self { attempts: self.attempts.again(), ..self }
     }
 
     /// The attempt failed, and another one begins then.
     #[must_use]
     pub fn wait(self, errors: Vec<String>, due: Timestamp) -> Self {
-        Self { errors, due: Some(due), ..self }
+        Self { attempts: self.attempts.wait(errors, due), ..self }
+    }
+
+    /// The attempt counts as not begun, because the process stops.
+    #[must_use]
+    pub fn give_back(self, now: Timestamp) -> Self {
+        Self { attempts: self.attempts.give_back(now), ..self }
     }
 
     /// It has happened.
     #[must_use]
     pub fn done<T>(self, output: T) -> Done<T> {
-        Done { level: self.level, output }
+        Done { place: self.place, output }
     }
 
     /// It said no.
     #[must_use]
     pub fn failed(self, errors: Vec<String>) -> Failed {
-        Failed { errors }
+        Failed { place: self.place, errors }
     }
 
     /// Nobody knows.
     #[must_use]
     pub fn unknown(self, errors: Vec<String>) -> Unknown {
-        Unknown { level: self.level, errors }
+        Unknown { place: self.place, errors }
+    }
+}
+
+impl Failed {
+    /// Somebody wants it to begin anew.
+    #[must_use]
+    pub const fn anew(&self) -> Pending {
+        self.place.anew()
     }
 }
 
@@ -182,13 +251,13 @@ impl<T> Done<T> {
     /// Its compensation begins.
     #[must_use]
     pub fn undo(self, now: Timestamp) -> Undoing<T> {
-        Undoing::first(self.level, Some(self.output), now)
+        Undoing::first(self.place, Some(self.output), now)
     }
 
     /// It needs no compensation.
     #[must_use]
     pub fn leave(self) -> Undone {
-        Undone { skipped: None }
+        Undone { place: self.place, skipped: None }
     }
 }
 
@@ -196,67 +265,123 @@ impl Unknown {
     /// Its compensation begins, in case it has happened.
     #[must_use]
     pub fn undo<T>(self, now: Timestamp) -> Undoing<T> {
-        Undoing::first(self.level, None, now)
+        Undoing::first(self.place, None, now)
     }
 
-    /// It is tried again, because somebody said so.
+    /// Somebody wants it tried again, under the same key.
     #[must_use]
     pub fn again(self, now: Timestamp) -> Running {
-        Running { level: self.level, attempt: 0, since: now, errors: self.errors, due: Some(now) }
+        let attempts = Attempts { attempt: 0, since: now, errors: self.errors, due: Some(now) };
+        Running { place: self.place, attempts }
     }
 
     /// It needs no compensation.
     #[must_use]
     pub fn leave(self) -> Undone {
-        Undone { skipped: None }
+        Undone { place: self.place, skipped: None }
     }
 }
 
 impl<T> Undoing<T> {
-    fn first(level: u32, output: Option<T>, since: Timestamp) -> Self {
-        let (errors, due) = (Vec::new(), None);
-        Self { level, output, attempt: 1, since, errors, due, stuck: false }
-    }
-
-    fn try_map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Undoing<U>, E> {
-        let Self { level, output, attempt, since, errors, due, stuck } = self;
-        let output = output.map(change).transpose()?;
-        Ok(Undoing { level, output, attempt, since, errors, due, stuck })
+    const fn first(place: Place, output: Option<T>, since: Timestamp) -> Self {
+        Self { place, output, attempts: Attempts::first(since), stuck: false }
     }
 
     /// Another attempt begins.
     #[must_use]
     pub fn again(self) -> Self {
-        Self { attempt: self.attempt.saturating_add(1), due: None, stuck: false, ..self }
+        Self { attempts: self.attempts.again(), ..self }
     }
 
     /// The attempt failed, and another one begins then.
     #[must_use]
     pub fn wait(self, errors: Vec<String>, due: Timestamp) -> Self {
-        Self { errors, due: Some(due), ..self }
+        Self { attempts: self.attempts.wait(errors, due), ..self }
+    }
+
+    /// The attempt counts as not begun, because the process stops.
+    #[must_use]
+    pub fn give_back(self, now: Timestamp) -> Self {
+        Self { attempts: self.attempts.give_back(now), ..self }
     }
 
     /// No attempt follows, until somebody decides.
     #[must_use]
     pub fn stick(self, errors: Vec<String>) -> Self {
-        Self { errors, due: None, stuck: true, ..self }
+        let attempts = Attempts { errors, due: None, ..self.attempts };
+        Self { attempts, stuck: true, ..self }
     }
 
-    /// Somebody wants it tried again, with its 24 hours from now on.
+    /// Somebody wants it tried again, for as long as the first time.
     #[must_use]
     pub fn retry(self, now: Timestamp) -> Self {
-        Self { attempt: 0, since: now, due: Some(now), stuck: false, ..self }
+        let attempts = Attempts { attempt: 0, since: now, due: Some(now), ..self.attempts };
+        Self { attempts, stuck: false, ..self }
+    }
+
+    /// As [`retry`](Self::retry), as if the step had returned this.
+    #[must_use]
+    pub fn retry_with(self, output: T, now: Timestamp) -> Self {
+        Self { output: Some(output), ..self }.retry(now)
+    }
+
+    /// Somebody wants the saga to go on: the step counts as done where its output is known, and is
+    /// tried again under its old key where it is not.
+    #[must_use]
+    pub fn forward(self, now: Timestamp) -> Slot<T> {
+        let Self { place, output, attempts, .. } = self;
+        match output {
+            Some(output) => Slot::Done(Done { place, output }),
+            None => Slot::Running(Unknown { place, errors: attempts.errors }.again(now)),
+        }
     }
 
     /// It is undone.
     #[must_use]
     pub fn undone(self) -> Undone {
-        Undone { skipped: None }
+        Undone { place: self.place, skipped: None }
     }
 
     /// Somebody says that nothing is left to undo.
     #[must_use]
     pub fn skip(self, reason: String) -> Undone {
-        Undone { skipped: Some(reason) }
+        Undone { place: self.place, skipped: Some(reason) }
+    }
+}
+
+impl Undone {
+    /// Somebody wants it to begin anew.
+    #[must_use]
+    pub const fn anew(&self) -> Pending {
+        self.place.anew()
+    }
+}
+
+impl Place {
+    const fn anew(self) -> Pending {
+        Pending { round: self.round.saturating_add(1) }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A value that may be missing, as a list: `null` is the value of a step that returns nothing.
+mod maybe {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(value)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.pop())
     }
 }

@@ -142,6 +142,7 @@ impl Run<'_> {
             generation: self.generation,
             edit: self.job.edit,
             states: Arc::clone(&self.engine.states),
+            saga: None,
         };
         let scope = Scope::new(context);
         let delivery = Delivery { payload: &Payload::Logged, context: scope.context() };
@@ -343,7 +344,7 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, RunMiss> {
 }
 
 /// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -6,7 +6,7 @@ mod burial;
 mod circuit;
 mod claim;
 mod command;
-mod deliver;
+pub(crate) mod deliver;
 mod intake;
 mod job;
 mod keeper;

@@ -11,7 +11,7 @@ use crate::{
         own_stream,
         record::{Draft, EventData, Metadata, TRACEPARENT},
     },
-    handler::context::{Context, derived_id},
+    handler::context::{Context, SagaRun, derived_id},
     store::PAYLOAD_MAX,
 };
 
@@ -28,6 +28,32 @@ pub(crate) struct Scope {
     context: Context,
     /// How many events of each name this attempt has published.
     ordinals: Mutex<Vec<Ordinals>>,
+}
+
+/// What makes a handler or a step publish: an event, or a saga.
+struct Cause<'a> {
+    id: Uuid,
+    correlation: Uuid,
+    depth: u32,
+    event: Option<&'a EventData>,
+}
+
+impl<'a> Cause<'a> {
+    fn of(context: &'a Context) -> Option<Self> {
+        if let Some(event) = context.data() {
+            let EventData { id, correlation, depth, .. } = *event;
+            return Some(Self { id, correlation, depth, event: Some(event) });
+        }
+        let saga = context.saga.as_ref()?;
+        let SagaRun { id, correlation, depth, .. } = *saga;
+        Some(Self { id, correlation, depth, event: None })
+    }
+
+    /// The trace context, which travels from cause to effect.
+    fn trace(&self) -> Metadata {
+        let trace = self.event.and_then(|event| event.metadata.get_key_value(TRACEPARENT));
+        trace.map(|(key, value)| (key.clone(), value.clone())).into_iter().collect()
+    }
 }
 
 /// The ordinals of one name: those from `next` on are free, and those that were given back.
@@ -62,7 +88,7 @@ impl Scope {
     /// attempt makes the same one.
     pub(crate) fn cause(&self, draft: Draft, now: jiff::Timestamp) -> Result<EventData> {
         check_size(&draft)?;
-        let Some(cause) = self.context.data() else {
+        let Some(cause) = Cause::of(&self.context) else {
             return Err(Error::Misuse("an ephemeral event cannot cause derived events"));
         };
         if DEPTH_MAX <= cause.depth {
@@ -72,7 +98,6 @@ impl Scope {
         }
         let id =
             derived_id(&self.context, cause.id, draft.name.as_str(), self.ordinal(&draft.name));
-        let trace = cause.metadata.get_key_value(TRACEPARENT);
         Ok(EventData {
             id,
             derived: true,
@@ -83,7 +108,7 @@ impl Scope {
             correlation: cause.correlation,
             causation: Some(cause.id),
             depth: cause.depth + 1,
-            metadata: trace.map(|(key, value)| (key.clone(), value.clone())).into_iter().collect(),
+            metadata: cause.trace(),
             payload: draft.payload,
         })
     }
@@ -91,7 +116,7 @@ impl Scope {
     /// Takes back an event that was not published, so that the next one of its name gets its id:
     /// another attempt, which may not fail there, then makes the same ids.
     pub(crate) fn give_back(&self, event: &EventName, id: Uuid) {
-        let Some(cause) = self.context.data() else { return };
+        let Some(cause) = Cause::of(&self.context) else { return };
         let mut ordinals = self.ordinals.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(of_name) = ordinals.iter_mut().find(|known| known.name == *event) else { return };
         let is_its =

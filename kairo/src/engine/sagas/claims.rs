@@ -1,0 +1,170 @@
+//! Finding sagas that nobody carries on: those that are due, and those whose process has gone.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+use super::{Sagas, run::Run, state::State};
+use crate::{
+    clock::{Timestamp, after},
+    engine::{Engine, stopped},
+    error::Result,
+    journal::{Phase, SagaChange, SagaRow, SagaWrite},
+    store::Unit,
+};
+
+/// The most sagas that are claimed at once.
+const BATCH: usize = 64;
+
+/// How often it is looked without a signal.
+const POLL: Duration = Duration::from_secs(10);
+
+/// How often it is looked at most, however many signals there are from other processes.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
+
+/// The pause after a failed look.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// For how long sagas are kept that have ended.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// How often those are deleted that ended longer ago, and how many at a time.
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
+const PRUNED_MAX: usize = 1_000;
+
+/// Carries sagas on until the bus stops.
+pub(crate) async fn follow(engine: Arc<Engine>) {
+    let mut stop = engine.stopping();
+    let mut others = engine.backend.watch_others();
+    let mut prune_at = after(engine.clock.now(), PRUNE_EVERY);
+    loop {
+        let worked = work(&engine, &mut prune_at).await;
+        engine.sagas.trouble.note_result(&worked);
+        let now = engine.clock.now();
+        let wake = worked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "sagas cannot be carried on");
+            after(now, PAUSE_AFTER_ERROR)
+        });
+        let of_others = async {
+            if others.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            engine.clock.sleep(LOOK_PAUSE).await;
+        };
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return,
+            () = engine.sagas.look.notified() => {}
+            () = engine.clock.sleep_until(wake) => {}
+            () = of_others => {}
+        }
+    }
+}
+
+/// Takes what is due and free, and tells when to look again.
+async fn work(engine: &Arc<Engine>, prune_at: &mut Timestamp) -> Result<Timestamp> {
+    let names = engine.sagas.names();
+    let now = engine.clock.now();
+    if *prune_at <= now {
+        *prune_at = after(now, PRUNE_EVERY);
+        let before = crate::clock::before(now, KEPT);
+        engine.backend.prune_sagas(before, PRUNED_MAX).await?;
+    }
+    if names.is_empty() {
+        return Ok(after(now, POLL));
+    }
+    let owner = engine.saga_owner().await?;
+    loop {
+        let Some(rooms) = engine.sagas.rooms().await else { return Ok(after(now, POLL)) };
+        if *engine.stop.borrow() {
+            return Ok(now);
+        }
+        let rows =
+            engine.backend.claim_sagas(owner, &names, engine.clock.now(), rooms.len()).await?;
+        let is_all = rows.len() < rooms.len();
+        for (row, room) in rows.into_iter().zip(rooms) {
+            take(engine, row, room).await?;
+        }
+        if is_all {
+            break;
+        }
+    }
+    let latest = after(engine.clock.now(), POLL);
+    Ok(engine.backend.next_saga(&names).await?.map_or(latest, |due| due.min(latest)))
+}
+
+/// Carries a saga on that was claimed.
+async fn take(engine: &Arc<Engine>, row: SagaRow, room: OwnedSemaphorePermit) -> Result {
+    let Some(code) = engine.sagas.code(&row.saga) else { return Ok(()) };
+    match read(&*code, &row) {
+        Ok((row, state)) => {
+            let run = Run::new(Arc::clone(engine), code, row, state, room);
+            engine.sagas.run(run);
+            Ok(())
+        }
+        Err(why) => park(engine, &row, &why).await,
+    }
+}
+
+/// The state of a row, in the shape of the code here where that knows how.
+fn read(code: &dyn super::code::Code, row: &SagaRow) -> Result<(SagaRow, State), String> {
+    let mut row = row.clone();
+    if row.shape != code.plan().shape
+        && let Ok(old) = serde_json::from_slice(&row.state)
+        && let Some(migrated) = code.migrate(row.shape, old)
+    {
+        let state = migrated.map_err(|error| format!("it cannot be migrated: {error:?}"))?;
+        row.state = serde_json::to_vec(&state).map_err(|error| error.to_string())?.into();
+        row.shape = code.plan().shape;
+    }
+    let state = State::read(&row.state).map_err(|error| error.to_string())?;
+    Ok((row, state))
+}
+
+/// Leaves a saga whose state nobody here can read, for people to see.
+async fn park(engine: &Engine, row: &SagaRow, why: &str) -> Result {
+    tracing::error!(saga = %row.id, why, "a saga cannot be carried on");
+    let write = SagaWrite {
+        id: row.id,
+        epoch: row.epoch,
+        revision: row.revision,
+        shape: row.shape,
+        phase: Phase::Parked,
+        due: row.due,
+        changed: engine.clock.now(),
+        state: row.state.clone(),
+        keep: false,
+    };
+    let unit = Unit { sagas: vec![SagaChange::Write(write)], ..Unit::default() };
+    engine.backend.commit(unit).await.map(drop)
+}
+
+impl Sagas {
+    /// Room for some sagas, as soon as there is any; `None` once nothing is run any more.
+    async fn rooms(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let first = Arc::clone(&self.room).acquire_owned().await.ok()?;
+        let mut rooms = vec![first];
+        while rooms.len() < BATCH {
+            let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else { break };
+            rooms.push(room);
+        }
+        Some(rooms)
+    }
+
+    /// Room for one saga, if there is any now.
+    pub(super) fn room_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+}
+
+impl Engine {
+    /// The id under which sagas are claimed now; where processes share the store, that waits for a
+    /// lease.
+    ///
+    /// # Errors
+    /// [`Error::Closed`](crate::Error::Closed) when the bus stops first.
+    pub(crate) async fn saga_owner(&self) -> Result<Uuid> {
+        if self.is_shared { self.owner().await } else { Ok(self.sagas.owner) }
+    }
+}

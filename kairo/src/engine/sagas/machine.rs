@@ -1,0 +1,428 @@
+//! What a saga does next: a plain function of its plan, its state and the time.
+//!
+//! It goes forward while nothing has failed: every step begins once those that it follows are done.
+//! Then it goes back: what still runs comes to its end, and what was done is undone level by level,
+//! the last first. Nothing here reads a clock, touches a store, or runs anybody's code.
+
+use std::{collections::HashSet, num::NonZeroU32, time::Duration};
+
+use super::{
+    code::{Part, Plan, UndoPlan},
+    state::State,
+};
+use crate::{
+    blueprint::{OnUnknown, Stored, Takes},
+    clock::{Timestamp, after},
+    handler::Class,
+    journal::{
+        Phase,
+        events::{Cause, SagaFailure},
+        slot::{Slot, Undoing},
+    },
+    retry::{RetryPolicy, Verdict},
+};
+
+/// For how long a failing compensation is tried again.
+pub(crate) const UNDO_FOR: Duration = Duration::from_hours(24);
+
+/// How a failing compensation is tried again in that time: 1 s, doubling to 5 min.
+const UNDO_RETRY: RetryPolicy = RetryPolicy::new(u32::MAX)
+    .backoff(Duration::from_secs(1))
+    .exponential()
+    .pause_max(Duration::from_mins(5))
+    .jitter();
+
+/// How often a hook is tried.
+const HOOK_ATTEMPTS_MAX: u32 = 3;
+
+/// What a saga does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It does not go forward any more.
+    Fail(SagaFailure),
+    /// A step that began is not tried again, and nobody knows whether it has happened.
+    Lose(usize, Vec<String>),
+    /// A step that was done needs no compensation.
+    Leave(usize),
+    /// A step cannot be undone.
+    Stick(usize, Vec<String>),
+    /// Attempts at these steps begin, side by side.
+    Run(Vec<usize>),
+    /// Attempts at undoing these steps begin, side by side.
+    Undo(Vec<usize>),
+    /// A hook runs.
+    Hook(Part),
+    /// Nothing, until an attempt ends or this time comes.
+    Wait(Option<Timestamp>),
+    /// It is over.
+    End(Phase),
+    /// A compensation has finally failed: somebody must decide.
+    Stuck(usize),
+    /// Nobody knows how to go on.
+    Park(String),
+}
+
+/// What is known beside the state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now<'a> {
+    pub(crate) time: Timestamp,
+    pub(crate) cancelled: bool,
+    /// When the saga's time is up.
+    pub(crate) deadline: Option<Timestamp>,
+    /// What is running at the moment.
+    pub(crate) in_flight: &'a HashSet<Part>,
+}
+
+impl Now<'_> {
+    fn runs(&self, part: Part) -> bool {
+        self.in_flight.contains(&part)
+    }
+
+    fn has_come(&self, due: Option<Timestamp>) -> bool {
+        due.is_none_or(|due| due <= self.time)
+    }
+}
+
+/// Decides what comes next.
+pub(crate) fn next(plan: &Plan, state: &State, now: Now<'_>) -> Next {
+    if let Some(why) = &state.parked {
+        return Next::Park(why.clone());
+    }
+    match &state.failure {
+        None => forward(plan, state, now),
+        Some(_) => backward(plan, state, now),
+    }
+}
+
+fn forward(plan: &Plan, state: &State, now: Now<'_>) -> Next {
+    if state.slots().all(is_settled) {
+        return end(plan, state, now, Phase::Completed);
+    }
+    if let Some(failure) = failure(state, now) {
+        return Next::Fail(failure);
+    }
+    let mut ready = Vec::new();
+    let mut wake = now.deadline;
+    for (index, slot) in state.slots().enumerate() {
+        match slot {
+            Slot::Pending(_) if is_free(plan, state, index) => ready.push(index),
+            Slot::Running(running) if !now.runs(Part::Step(index)) => {
+                let attempts = &running.attempts;
+                if attempts.due.is_none() && is_used_up(plan, index, attempts.attempt) {
+                    return Next::Lose(index, vec![INTERRUPTED.to_owned()]);
+                }
+                if now.has_come(attempts.due) {
+                    ready.push(index);
+                } else {
+                    wake = earlier(wake, attempts.due);
+                }
+            }
+            _ => {}
+        }
+    }
+    if ready.is_empty() { Next::Wait(wake) } else { Next::Run(ready) }
+}
+
+/// What is said of an attempt that never came to its end.
+const INTERRUPTED: &str = "the process ended while the step ran";
+
+const fn is_settled(slot: &Slot<Stored>) -> bool {
+    matches!(slot, Slot::Done(_) | Slot::Skipped)
+}
+
+fn is_free(plan: &Plan, state: &State, index: usize) -> bool {
+    plan.steps[index].after.iter().all(|before| is_settled(state.slot(*before)))
+}
+
+/// Whether the policy grants no attempt behind one that was interrupted.
+fn is_used_up(plan: &Plan, index: usize, attempt: u32) -> bool {
+    let Some(attempt) = NonZeroU32::new(attempt) else { return false };
+    matches!(plan.steps[index].retry.verdict(Class::Retryable, attempt, 0), Verdict::Exhausted)
+}
+
+/// Why the saga goes no further, if it does not.
+fn failure(state: &State, now: Now<'_>) -> Option<SagaFailure> {
+    for (name, slot) in &state.steps {
+        let errors = match slot {
+            Slot::Failed(failed) => &failed.errors,
+            Slot::Unknown(unknown) => &unknown.errors,
+            _ => continue,
+        };
+        let (step, errors) = (Some(name.clone()), errors.clone());
+        return Some(SagaFailure { cause: Cause::Failed, step, errors });
+    }
+    let because = |cause| Some(SagaFailure { cause, step: None, errors: Vec::new() });
+    if now.cancelled {
+        return because(Cause::Cancelled);
+    }
+    if now.deadline.is_some_and(|deadline| deadline <= now.time) {
+        return because(Cause::Deadline);
+    }
+    None
+}
+
+fn backward(plan: &Plan, state: &State, now: Now<'_>) -> Next {
+    let steps = || state.slots().enumerate();
+    if steps().any(|(index, _)| now.runs(Part::Step(index))) {
+        return Next::Wait(None);
+    }
+    for (index, slot) in steps() {
+        if let Slot::Running(running) = slot {
+            let mut errors = running.attempts.errors.clone();
+            if errors.is_empty() {
+                errors.push(INTERRUPTED.to_owned());
+            }
+            return Next::Lose(index, errors);
+        }
+    }
+    let parks = |index: usize| plan.steps[index].on_unknown == OnUnknown::Park;
+    if let Some((index, _)) =
+        steps().find(|(index, slot)| matches!(slot, Slot::Unknown(_)) && parks(*index))
+    {
+        let step = plan.steps[index].name;
+        return Next::Park(format!("nobody knows whether step `{step}` has happened"));
+    }
+    if !plan.rollback && !state.undo_anyway {
+        return end(plan, state, now, Phase::Failed);
+    }
+    match steps().filter_map(|(_, slot)| level_to_undo(slot)).max() {
+        Some(level) => undo(plan, state, now, level),
+        None => end(plan, state, now, Phase::Compensated),
+    }
+}
+
+/// The level of a step that is still to be undone.
+const fn level_to_undo(slot: &Slot<Stored>) -> Option<u32> {
+    match slot {
+        Slot::Done(done) => Some(done.place.level),
+        Slot::Unknown(unknown) => Some(unknown.place.level),
+        Slot::Undoing(undoing) => Some(undoing.place.level),
+        _ => None,
+    }
+}
+
+/// Undoes a level, of which all steps began together.
+fn undo(plan: &Plan, state: &State, now: Now<'_>, level: u32) -> Next {
+    let (mut ready, mut wake, mut stuck) = (Vec::new(), None, None);
+    let mut runs = false;
+    let of_level = |(_, slot): &(usize, &Slot<Stored>)| level_to_undo(slot) == Some(level);
+    for (index, slot) in state.slots().enumerate().filter(of_level) {
+        match slot {
+            Slot::Undoing(undoing) if undoing.stuck => stuck = Some(index),
+            Slot::Undoing(_) if now.runs(Part::Undo(index)) => runs = true,
+            Slot::Undoing(undoing) if now.has_come(undoing.attempts.due) => ready.push(index),
+            Slot::Undoing(undoing) => wake = earlier(wake, undoing.attempts.due),
+            slot => match plan.steps[index].undo {
+                UndoPlan::Nothing => return Next::Leave(index),
+                UndoPlan::By { takes: Takes::Output, .. } if slot.output().is_none() => {
+                    return Next::Stick(index, without_output(plan, index, slot));
+                }
+                UndoPlan::By { .. } => ready.push(index),
+            },
+        }
+    }
+    match stuck {
+        _ if !ready.is_empty() => Next::Undo(ready),
+        _ if runs || wake.is_some() => Next::Wait(wake),
+        Some(index) => Next::Stuck(index),
+        None => Next::Wait(None),
+    }
+}
+
+fn without_output(plan: &Plan, index: usize, slot: &Slot<Stored>) -> Vec<String> {
+    let step = plan.steps[index].name;
+    let mut errors = vec![format!(
+        "nobody knows whether step `{step}` has happened, and its compensation cannot run without \
+         its output"
+    )];
+    if let Slot::Unknown(unknown) = slot {
+        errors.extend(unknown.errors.iter().cloned());
+    }
+    errors
+}
+
+/// The end, behind its hook.
+fn end(plan: &Plan, state: &State, now: Now<'_>, phase: Phase) -> Next {
+    let (wanted, hook) = match phase {
+        Phase::Completed => (plan.on_complete, Part::OnComplete),
+        _ => (plan.on_error, Part::OnError),
+    };
+    if now.runs(hook) {
+        return Next::Wait(None);
+    }
+    match state.hook {
+        Some(tried) if wanted && tried < HOOK_ATTEMPTS_MAX => Next::Hook(hook),
+        _ => Next::End(phase),
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
+
+/// What an attempt ended with.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It brought this.
+    Done(Stored),
+    /// It did not.
+    Missed { class: Class, errors: Vec<String> },
+    /// It has happened, but what it returned cannot be kept.
+    Unstorable(String),
+    /// It did not run, because what it takes cannot be decoded.
+    Undecodable(String),
+    /// It was dropped where it was, because the process stops.
+    GivenBack,
+}
+
+impl State {
+    /// Makes of the state what follows from a decision; the levels of what begins are one above all
+    /// that have begun before.
+    pub(crate) fn decide(&mut self, next: &Next, now: Timestamp) {
+        match next {
+            Next::Fail(failure) => self.failure = Some(failure.clone()),
+            Next::Park(why) => self.parked = Some(why.clone()),
+            Next::Lose(index, errors) => self.change(*index, |slot| match slot {
+                Slot::Running(running) => Slot::Unknown(running.unknown(errors.clone())),
+                slot => slot,
+            }),
+            Next::Leave(index) => self.change(*index, |slot| match slot {
+                Slot::Done(done) => Slot::Undone(done.leave()),
+                Slot::Unknown(unknown) => Slot::Undone(unknown.leave()),
+                slot => slot,
+            }),
+            Next::Stick(index, errors) => self.change(*index, |slot| match begin_undo(slot, now) {
+                Slot::Undoing(undoing) => Slot::Undoing(undoing.stick(errors.clone())),
+                slot => slot,
+            }),
+            Next::Run(steps) => {
+                let level = self.next_level();
+                for index in steps {
+                    self.change(*index, |slot| match slot {
+                        Slot::Pending(pending) => Slot::Running(pending.start(level, now)),
+                        Slot::Running(running) => Slot::Running(running.again()),
+                        slot => slot,
+                    });
+                }
+            }
+            Next::Undo(steps) => {
+                for index in steps {
+                    self.change(*index, |slot| match slot {
+                        Slot::Undoing(undoing) => Slot::Undoing(undoing.again()),
+                        slot => begin_undo(slot, now),
+                    });
+                }
+            }
+            Next::Hook(_) => self.hook = self.hook.map(|tried| tried.saturating_add(1)),
+            Next::Wait(_) | Next::End(_) | Next::Stuck(_) => {}
+        }
+    }
+
+    /// Takes over what an attempt ended with.
+    pub(crate) fn settle(
+        &mut self,
+        plan: &Plan,
+        part: Part,
+        outcome: Outcome,
+        now: Timestamp,
+        draw: u32,
+    ) {
+        match part {
+            Part::Step(index) => self.settle_step(plan, index, outcome, now, draw),
+            Part::Undo(index) => self.change(index, |slot| match slot {
+                Slot::Undoing(undoing) => settle_undo(undoing, outcome, now, draw),
+                slot => slot,
+            }),
+            Part::OnComplete | Part::OnError => match outcome {
+                Outcome::Done(_) => self.hook = None,
+                Outcome::GivenBack => self.hook = self.hook.map(|tried| tried.saturating_sub(1)),
+                _ => {}
+            },
+        }
+    }
+
+    fn settle_step(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        outcome: Outcome,
+        now: Timestamp,
+        draw: u32,
+    ) {
+        if let Outcome::Undecodable(error) = &outcome {
+            self.parked = Some(format!("step `{}` cannot run: {error}", plan.steps[index].name));
+        }
+        let policy = &plan.steps[index].retry;
+        self.change(index, |slot| match slot {
+            Slot::Running(running) => match outcome {
+                Outcome::Done(output) => Slot::Done(running.done(output)),
+                Outcome::Unstorable(error) => Slot::Unknown(running.unknown(vec![error])),
+                Outcome::Undecodable(_) | Outcome::GivenBack => {
+                    Slot::Running(running.give_back(now))
+                }
+                Outcome::Missed { class, errors } => {
+                    let attempt = NonZeroU32::new(running.attempts.attempt);
+                    match policy.verdict(class, attempt.unwrap_or(NonZeroU32::MIN), draw) {
+                        Verdict::RetryInPlace(pause) | Verdict::RetryAfter(pause) => {
+                            Slot::Running(running.wait(errors, after(now, pause)))
+                        }
+                        Verdict::Hopeless => Slot::Failed(running.failed(errors)),
+                        Verdict::Exhausted => Slot::Unknown(running.unknown(errors)),
+                    }
+                }
+            },
+            slot => slot,
+        });
+    }
+
+    /// Puts what `change` makes of a step's state in its place.
+    pub(crate) fn change(
+        &mut self,
+        index: usize,
+        change: impl FnOnce(Slot<Stored>) -> Slot<Stored>,
+    ) {
+        let changed = change(self.take(index));
+        self.set(index, changed);
+    }
+
+    fn next_level(&self) -> u32 {
+        let levels = self.slots().filter_map(|slot| match slot {
+            Slot::Running(running) => Some(running.place.level),
+            Slot::Undone(undone) => Some(undone.place.level),
+            Slot::Failed(failed) => Some(failed.place.level),
+            slot => level_to_undo(slot),
+        });
+        levels.max().map_or(1, |highest| highest.saturating_add(1))
+    }
+}
+
+fn begin_undo(slot: Slot<Stored>, now: Timestamp) -> Slot<Stored> {
+    match slot {
+        Slot::Done(done) => Slot::Undoing(done.undo(now)),
+        Slot::Unknown(unknown) => Slot::Undoing(unknown.undo(now)),
+        slot => slot,
+    }
+}
+
+fn settle_undo(
+    undoing: Undoing<Stored>,
+    outcome: Outcome,
+    now: Timestamp,
+    draw: u32,
+) -> Slot<Stored> {
+    match outcome {
+        Outcome::Done(_) | Outcome::Unstorable(_) => Slot::Undone(undoing.undone()),
+        Outcome::GivenBack => Slot::Undoing(undoing.give_back(now)),
+        Outcome::Undecodable(error) => Slot::Undoing(undoing.stick(vec![error])),
+        Outcome::Missed { class, errors } => {
+            let attempt = NonZeroU32::new(undoing.attempts.attempt).unwrap_or(NonZeroU32::MIN);
+            let is_late = after(undoing.attempts.since, UNDO_FOR) <= now;
+            match UNDO_RETRY.verdict(class, attempt, draw) {
+                Verdict::RetryInPlace(pause) | Verdict::RetryAfter(pause) if !is_late => {
+                    Slot::Undoing(undoing.wait(errors, after(now, pause)))
+                }
+                _ => Slot::Undoing(undoing.stick(errors)),
+            }
+        }
+    }
+}

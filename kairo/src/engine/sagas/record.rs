@@ -1,0 +1,166 @@
+//! Writing down how far a saga is, under the claim of this process.
+
+use std::{sync::Arc, time::Duration};
+
+use super::state::State;
+use crate::{
+    clock::Timestamp,
+    engine::Engine,
+    error::{Error, Result},
+    event::record::{Draft, EventData},
+    journal::{Phase, SagaChange, SagaRow, SagaWrite},
+    store::{Append, Unit},
+};
+
+/// The pauses between tries to write: the first, and the longest.
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is in the store.
+    Yes,
+    /// Somebody cancelled the saga meanwhile: nothing was written, and it is to be decided anew.
+    Cancelled,
+    /// Somebody else carries it on.
+    Lost,
+}
+
+/// A saga's row, as this process has last seen it.
+#[derive(Debug)]
+pub(super) struct Record {
+    engine: Arc<Engine>,
+    pub(super) row: SagaRow,
+}
+
+/// What is written beside the state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change<'a> {
+    pub(super) phase: Phase,
+    pub(super) due: Timestamp,
+    /// Whether this process goes on with it.
+    pub(super) keep: bool,
+    pub(super) shape: u64,
+    /// What the bus is told.
+    pub(super) news: &'a [Draft],
+}
+
+impl Record {
+    pub(super) const fn new(engine: Arc<Engine>, row: SagaRow) -> Self {
+        Self { engine, row }
+    }
+
+    /// Puts a new saga into the store.
+    ///
+    /// # Errors
+    /// [`Error::SagaExists`], or what the store fails with; then the saga may be there.
+    pub(super) async fn start(&mut self, state: &State, news: &[Draft]) -> Result {
+        self.row.state = state.write()?;
+        let sagas = vec![SagaChange::Start(self.row.clone())];
+        let unit = Unit { sagas, appends: self.appends(news), ..Unit::default() };
+        match self.engine.backend.commit(unit).await {
+            // Its own id can only be there because an earlier try of this has succeeded.
+            Ok(_) | Err(Error::SagaExists { key: None, .. }) => Ok(()),
+            Err(Error::SagaExists { id, .. }) if id == self.row.id => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a new state; while the store fails, again and again.
+    pub(super) async fn write(&mut self, state: &State, change: Change<'_>) -> Result<Written> {
+        let state = state.write()?;
+        let mut pause = PAUSE;
+        loop {
+            let now = self.engine.clock.now();
+            let write = SagaWrite {
+                id: self.row.id,
+                epoch: self.row.epoch,
+                revision: self.row.revision,
+                shape: change.shape,
+                phase: change.phase,
+                due: change.due,
+                changed: now,
+                state: state.clone(),
+                keep: change.keep,
+            };
+            let sagas = vec![SagaChange::Write(write.clone())];
+            let unit = Unit { sagas, appends: self.appends(change.news), ..Unit::default() };
+            let error = match self.engine.backend.commit(unit).await {
+                Ok(_) => {
+                    self.row.write(&write)?;
+                    return Ok(Written::Yes);
+                }
+                Err(error @ (Error::Closed | Error::Misuse(_))) => return Err(error),
+                Err(error) => error,
+            };
+            let is_moved = matches!(error, Error::SagaMoved { .. } | Error::NotFound { .. });
+            if !is_moved {
+                let saga = self.row.id;
+                tracing::warn!(%saga, %error, "the state of a saga cannot be written");
+                self.engine.sagas.trouble.note(&error);
+                self.engine.clock.sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            match self.look(&write).await {
+                Ok(Some(written)) => return Ok(written),
+                Ok(None) => {}
+                Err(Error::Closed) => return Err(Error::Closed),
+                // The next try finds out.
+                Err(error) => self.engine.sagas.trouble.note(&error),
+            }
+        }
+    }
+
+    /// Looks what has become of a write that was refused, or whose answer was lost; `None` when it
+    /// can be tried again.
+    async fn look(&mut self, write: &SagaWrite) -> Result<Option<Written>> {
+        let Some(there) = self.engine.backend.saga(self.row.id).await? else {
+            return Ok(Some(Written::Lost));
+        };
+        self.engine.sagas.trouble.end();
+        if there.epoch != self.row.epoch {
+            return Ok(Some(Written::Lost));
+        }
+        if there.revision == self.row.revision {
+            return Ok(None);
+        }
+        let is_written = there.state == write.state && there.phase == write.phase;
+        if is_written && there.revision == write.revision + 1 {
+            self.row = there;
+            return Ok(Some(Written::Yes));
+        }
+        if there.cancelled && !self.row.cancelled {
+            self.row.cancelled = true;
+            self.row.revision = there.revision;
+            return Ok(Some(Written::Cancelled));
+        }
+        Ok(Some(Written::Lost))
+    }
+
+    /// Events of the saga's life, in its stream.
+    fn appends(&self, news: &[Draft]) -> Vec<Append> {
+        let now = self.engine.clock.now();
+        let event = |draft: &Draft| {
+            let id = self.engine.clock.new_id();
+            let stream = draft.stream.clone();
+            EventData {
+                id,
+                derived: false,
+                stream: stream.unwrap_or_else(|| crate::event::own_stream(&draft.name, id)),
+                name: draft.name.clone(),
+                schema: draft.schema,
+                time: now,
+                correlation: self.row.correlation,
+                causation: self.row.causation,
+                depth: self.row.depth,
+                metadata: crate::event::record::Metadata::new(),
+                payload: draft.payload.clone(),
+            }
+        };
+        let events: Vec<_> = news.iter().map(event).collect();
+        let Some(first) = events.first() else { return Vec::new() };
+        let (stream, expected) = (first.stream.clone(), crate::store::Version::Any);
+        vec![Append { stream, expected, events }]
+    }
+}

@@ -1,0 +1,451 @@
+//! Carrying one saga on: what is decided is written down, then done, then looked at again.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use super::{
+    attempt::Attempt,
+    code::{Code, Part, UndoPlan, place_of},
+    machine::{Next, Now, Outcome, next},
+    record::{Change, Record, Written},
+    state::State,
+    verbs::check_fits,
+};
+use crate::{
+    blueprint::{StepError, Values},
+    clock::{Timestamp, after},
+    engine::{Engine, dispatch::deliver::caught, ownership::Lease, stopped},
+    error::Result,
+    event::{Event, record::Draft},
+    handler::context::{Context, SagaRun},
+    journal::{
+        Phase, SagaRow,
+        events::{
+            SagaCompensated, SagaCompleted, SagaFailed, SagaStarted, SagaStepCompleted, SagaStuck,
+        },
+        slot::Slot,
+    },
+    retry::IN_PLACE_MAX,
+};
+
+/// How long a hook may take.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A saga that this process carries on.
+pub(super) struct Run {
+    engine: Arc<Engine>,
+    code: Arc<dyn Code>,
+    record: Record,
+    state: State,
+    attempts: JoinSet<(Part, Outcome)>,
+    in_flight: HashSet<Part>,
+    /// What the bus is told with the next write.
+    news: Vec<Draft>,
+    /// Whether something has ended since the last write.
+    is_dirty: bool,
+    /// The lease under which it was claimed.
+    lease: watch::Receiver<Lease>,
+    member: Uuid,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Whether it goes on.
+enum Flow {
+    On,
+    Over,
+}
+
+impl Run {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        code: Arc<dyn Code>,
+        row: SagaRow,
+        state: State,
+        room: OwnedSemaphorePermit,
+    ) -> Self {
+        let lease = engine.lease.subscribe();
+        let member = lease.borrow().member;
+        Self {
+            record: Record::new(Arc::clone(&engine), row),
+            engine,
+            code,
+            state,
+            attempts: JoinSet::new(),
+            in_flight: HashSet::new(),
+            news: Vec::new(),
+            is_dirty: false,
+            lease,
+            member,
+            _room: room,
+        }
+    }
+
+    /// Puts a new saga into the store, with its first steps begun.
+    ///
+    /// # Errors
+    /// What the store refuses it with, or fails with.
+    pub(super) async fn start(&mut self) -> Result {
+        let SagaRow { id, saga, key, .. } = &self.record.row;
+        let (id, saga, key) = (*id, saga.clone(), key.clone());
+        self.tell(&SagaStarted { id, saga, key });
+        let parts = loop {
+            let next = self.decide();
+            match &next {
+                Next::Run(steps) if !self.skip_unwanted(steps) => {
+                    self.state.decide(&next, self.engine.clock.now());
+                    break steps.iter().map(|step| Part::Step(*step)).collect();
+                }
+                Next::Run(_) => {}
+                // Whatever else comes first is decided once it is there.
+                _ => break Vec::new(),
+            }
+        };
+        let news = std::mem::take(&mut self.news);
+        self.record.start(&self.state, &news).await?;
+        self.is_dirty = false;
+        self.begin(parts);
+        Ok(())
+    }
+
+    /// Puts a new saga into the store for whoever has room for it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(super) async fn leave(engine: &Arc<Engine>, row: SagaRow, state: &State) -> Result {
+        let (id, saga, key) = (row.id, row.saga.clone(), row.key.clone());
+        let started = Draft::encode(&SagaStarted { id, saga, key })?;
+        Record::new(Arc::clone(engine), row).start(state, &[started]).await?;
+        engine.sagas.look.notify_one();
+        Ok(())
+    }
+
+    /// Carries it on until it goes no further by itself, sleeps, or belongs to somebody else.
+    pub(super) async fn carry_on(mut self) {
+        let saga = self.record.row.id;
+        if let Err(why) = check_fits(self.code.plan(), &self.record.row, &self.state) {
+            self.state.parked = Some(why);
+        }
+        loop {
+            match self.go_on().await {
+                Ok(Flow::On) => {}
+                Ok(Flow::Over) => return,
+                Err(error) => {
+                    tracing::warn!(%saga, %error, "a saga is left as it is");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn decide(&self) -> Next {
+        let row = &self.record.row;
+        let plan = self.code.plan();
+        let now = Now {
+            time: self.engine.clock.now(),
+            cancelled: row.cancelled,
+            deadline: plan.timeout.map(|timeout| after(row.started, timeout)),
+            in_flight: &self.in_flight,
+        };
+        next(plan, &self.state, now)
+    }
+
+    async fn go_on(&mut self) -> Result<Flow> {
+        let next = self.decide();
+        let is_stopping = *self.engine.stop.borrow();
+        match &next {
+            Next::Run(_) | Next::Undo(_) | Next::Hook(_) if is_stopping => self.stop().await,
+            Next::Run(steps) if self.skip_unwanted(steps) => Ok(Flow::On),
+            Next::Run(steps) => {
+                let parts = steps.iter().map(|step| Part::Step(*step)).collect();
+                self.begin_after_writing(&next, parts).await
+            }
+            Next::Undo(steps) => {
+                let parts = steps.iter().map(|step| Part::Undo(*step)).collect();
+                self.begin_after_writing(&next, parts).await
+            }
+            Next::Hook(part) => self.begin_after_writing(&next, vec![*part]).await,
+            Next::Wait(until) => self.wait(*until).await,
+            Next::End(phase) => self.end(*phase).await,
+            Next::Stuck(index) => {
+                let step = self.state.steps[*index].0.clone();
+                self.stick(Some(step), Phase::Stuck).await
+            }
+            Next::Park(_) if !self.in_flight.is_empty() => self.wait(None).await,
+            Next::Park(_) => self.stick(None, Phase::Parked).await,
+            Next::Fail(_) | Next::Lose(..) | Next::Leave(_) | Next::Stick(..) => {
+                self.state.decide(&next, self.engine.clock.now());
+                self.is_dirty = true;
+                Ok(Flow::On)
+            }
+        }
+    }
+
+    /// Asks `when` of steps that are about to begin; whether any answer changed anything.
+    fn skip_unwanted(&mut self, steps: &[usize]) -> bool {
+        let mut has_changed = false;
+        for &step in steps {
+            let is_new = matches!(self.state.slot(step), Slot::Pending(_));
+            if !is_new || !self.code.plan().steps[step].has_when {
+                continue;
+            }
+            match self.test(step) {
+                Ok(true) => {}
+                Ok(false) => {
+                    has_changed = true;
+                    self.state.change(step, |slot| match slot {
+                        Slot::Pending(pending) => pending.skip(),
+                        slot => slot,
+                    });
+                }
+                Err(error) => {
+                    has_changed = true;
+                    let name = self.code.plan().steps[step].name;
+                    let why = format!("whether step `{name}` runs cannot be told: {error}");
+                    self.state.parked = Some(why);
+                }
+            }
+        }
+        self.is_dirty |= has_changed;
+        has_changed
+    }
+
+    fn test(&self, step: usize) -> Result<bool, String> {
+        let (values, context) = (self.state.values(), self.context(Part::Step(step), 0, 1));
+        let given = super::code::given(&values, &context);
+        let tested = caught(|| self.code.test(step, given)).map_err(|miss| miss.to_string())?;
+        tested.map_err(|error| match error {
+            StepError::Failed(failure) => failure.to_string(),
+            StepError::Undecodable(error) | StepError::Unstorable(error) => error,
+        })
+    }
+
+    /// Writes down what begins, and then begins it.
+    async fn begin_after_writing(&mut self, next: &Next, parts: Vec<Part>) -> Result<Flow> {
+        let now = self.engine.clock.now();
+        let mut begun = self.state.clone();
+        begun.decide(next, now);
+        let written = self.write(&begun, begun.live_phase(), now, true).await?;
+        Ok(match written {
+            Written::Yes => {
+                self.state = begun;
+                self.begin(parts);
+                Flow::On
+            }
+            Written::Cancelled => Flow::On,
+            Written::Lost => Flow::Over,
+        })
+    }
+
+    fn begin(&mut self, parts: Vec<Part>) {
+        let values: Arc<Values> = Arc::new(self.state.values());
+        for part in parts {
+            let (round, attempt) = self.numbers(part);
+            let attempt = Attempt {
+                engine: Arc::clone(&self.engine),
+                code: Arc::clone(&self.code),
+                part,
+                context: self.context(part, round, attempt),
+                values: Arc::clone(&values),
+                timeout: self.timeout(part),
+            };
+            self.in_flight.insert(part);
+            self.attempts.spawn(attempt.run());
+        }
+    }
+
+    /// The round and the attempt of what is about to run.
+    fn numbers(&self, part: Part) -> (u32, u32) {
+        let (Part::Step(step) | Part::Undo(step)) = part else {
+            return (0, self.state.hook.unwrap_or(1));
+        };
+        match self.state.slot(step) {
+            Slot::Running(running) => (running.place.round, running.attempts.attempt),
+            Slot::Undoing(undoing) => (undoing.place.round, undoing.attempts.attempt),
+            _ => (0, 1),
+        }
+    }
+
+    fn context(&self, part: Part, round: u32, attempt: u32) -> Context {
+        let row = &self.record.row;
+        Context {
+            event: None,
+            attempt: std::num::NonZeroU32::new(attempt).unwrap_or(std::num::NonZeroU32::MIN),
+            subscription: place_of(self.code.plan(), part).into(),
+            generation: round,
+            edit: None,
+            states: Arc::clone(&self.engine.states),
+            saga: Some(SagaRun {
+                id: row.id,
+                epoch: row.epoch,
+                correlation: row.correlation,
+                depth: row.depth,
+            }),
+        }
+    }
+
+    fn timeout(&self, part: Part) -> Duration {
+        let plan = self.code.plan();
+        match part {
+            Part::Step(step) => {
+                let own = plan.steps[step].timeout;
+                let Some(whole) = plan.timeout else { return own };
+                let left = after(self.record.row.started, whole) - self.engine.clock.now();
+                own.min(Duration::try_from(left).unwrap_or_default())
+            }
+            Part::Undo(step) => match plan.steps[step].undo {
+                UndoPlan::By { timeout, .. } => timeout,
+                UndoPlan::Nothing => HOOK_TIMEOUT,
+            },
+            Part::OnComplete | Part::OnError => HOOK_TIMEOUT,
+        }
+    }
+
+    /// Waits for what comes first: the end of an attempt, the time, or the end of its right to go on.
+    async fn wait(&mut self, until: Option<Timestamp>) -> Result<Flow> {
+        let now = self.engine.clock.now();
+        let until = until.unwrap_or(Timestamp::MAX);
+        let is_idle = self.in_flight.is_empty();
+        if is_idle && after(now, IN_PLACE_MAX) < until {
+            let asleep = self.state.clone();
+            let written = self.write(&asleep, asleep.live_phase(), until, false).await?;
+            self.engine.sagas.look.notify_one();
+            return Ok(if written == Written::Cancelled { Flow::On } else { Flow::Over });
+        }
+        if self.is_dirty {
+            let kept = self.state.clone();
+            let written = self.write(&kept, kept.live_phase(), now, true).await?;
+            return Ok(if written == Written::Lost { Flow::Over } else { Flow::On });
+        }
+        let (mut stop, mut lease, member) =
+            (self.engine.stopping(), self.lease.clone(), self.member);
+        tokio::select! {
+            biased;
+            () = lost(&mut lease, member) => return Ok(Flow::Over),
+            Some(ended) = self.attempts.join_next() => {
+                if let Ok((part, outcome)) = ended {
+                    self.settle(part, outcome);
+                }
+            }
+            () = self.engine.clock.sleep_until(until) => {}
+            () = stopped(&mut stop), if is_idle => return self.stop().await,
+        }
+        Ok(Flow::On)
+    }
+
+    fn settle(&mut self, part: Part, outcome: Outcome) {
+        self.in_flight.remove(&part);
+        self.is_dirty = true;
+        let row = &self.record.row;
+        let (id, saga) = (row.id, row.saga.clone());
+        if let Outcome::Missed { errors, .. } = &outcome {
+            let place = place_of(self.code.plan(), part);
+            tracing::warn!(saga = %id, place, error = errors.first(), "an attempt failed");
+        }
+        let (now, draw) = (self.engine.clock.now(), self.engine.clock.draw());
+        self.state.settle(self.code.plan(), part, outcome, now, draw);
+        if let Part::Step(step) = part
+            && matches!(self.state.slot(step), Slot::Done(_))
+        {
+            let step = self.state.steps[step].0.clone();
+            self.tell(&SagaStepCompleted { id, saga, step });
+        }
+    }
+
+    /// The process stops: what runs comes to its end, and nothing begins.
+    async fn stop(&mut self) -> Result<Flow> {
+        if let Some(ended) = self.attempts.join_next().await {
+            if let Ok((part, outcome)) = ended {
+                self.settle(part, outcome);
+            }
+            return Ok(Flow::On);
+        }
+        if self.is_dirty {
+            let (left, now) = (self.state.clone(), self.engine.clock.now());
+            self.write(&left, left.live_phase(), now, false).await?;
+        }
+        Ok(Flow::Over)
+    }
+
+    async fn end(&mut self, phase: Phase) -> Result<Flow> {
+        let SagaRow { id, saga, .. } = &self.record.row;
+        let (id, saga) = (*id, saga.clone());
+        match (phase, self.state.failure.clone()) {
+            (Phase::Failed, Some(failure)) => self.tell(&SagaFailed { id, saga, failure }),
+            (Phase::Compensated, Some(failure)) => {
+                let undone = self.state.undone().map(str::to_owned).collect();
+                self.tell(&SagaCompensated { id, saga, failure, undone });
+            }
+            _ => self.tell(&SagaCompleted { id, saga }),
+        }
+        self.rest(phase).await
+    }
+
+    async fn stick(&mut self, step: Option<String>, phase: Phase) -> Result<Flow> {
+        let SagaRow { id, saga, .. } = &self.record.row;
+        let (id, saga) = (*id, saga.clone());
+        let errors = match &self.state.parked {
+            Some(why) => vec![why.clone()],
+            None => self.state.stuck().map(|(_, errors)| errors.to_vec()).unwrap_or_default(),
+        };
+        tracing::error!(%id, saga, step, error = errors.first(), "a saga waits for somebody to decide");
+        self.tell(&SagaStuck { id, saga, step, errors });
+        self.rest(phase).await
+    }
+
+    /// Writes down that it goes no further by itself, and tells who waits for that.
+    async fn rest(&mut self, phase: Phase) -> Result<Flow> {
+        let (last, now) = (self.state.clone(), self.engine.clock.now());
+        let written = self.write(&last, phase, now, false).await?;
+        if written == Written::Cancelled {
+            self.news.clear();
+            return Ok(Flow::On);
+        }
+        if written == Written::Yes {
+            self.engine.sagas.tell(&self.record.row);
+        }
+        Ok(Flow::Over)
+    }
+
+    async fn write(
+        &mut self,
+        state: &State,
+        phase: Phase,
+        due: Timestamp,
+        keep: bool,
+    ) -> Result<Written> {
+        // What cannot be carried on by this code keeps the mark of the code that wrote it.
+        let shape =
+            if phase == Phase::Parked { self.record.row.shape } else { self.code.plan().shape };
+        let change = Change { phase, due, keep, shape, news: &self.news };
+        let mut lease = self.lease.clone();
+        let member = self.member;
+        let written = tokio::select! {
+            biased;
+            written = self.record.write(state, change) => written?,
+            () = lost(&mut lease, member) => Written::Lost,
+        };
+        if written == Written::Yes {
+            self.news.clear();
+            self.is_dirty = false;
+        }
+        Ok(written)
+    }
+
+    fn tell<E: Event>(&mut self, event: &E) {
+        match Draft::encode(event) {
+            Ok(draft) => self.news.push(draft),
+            Err(error) => tracing::error!(%error, "an event of a saga cannot be written"),
+        }
+    }
+}
+
+/// Returns once this process is not the member any more under which a saga was claimed.
+async fn lost(lease: &mut watch::Receiver<Lease>, member: Uuid) {
+    // A closed channel means that the bus is gone.
+    drop(lease.wait_for(|lease| lease.member != member).await);
+}
