@@ -60,8 +60,9 @@ pub use self::{
         envelope::{AnyEvent, Envelope},
         name::{EventName, StreamName},
     },
-    handler::{Attempt, Classify, Context, Failure, FromContext, State},
+    handler::{Attempt, Classify, Context, Failure, FromContext, IdempotencyKey, State},
     retry::RetryPolicy,
+    saga::Saga,
     store::{Position, Version},
 };
 pub use kairo_macros::{

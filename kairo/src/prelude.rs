@@ -2,6 +2,7 @@
 
 pub use crate::{
     AnyEvent, Attempt, Classify, Context, DeadLetter, Envelope, Event, EventSet, Failure,
-    FromContext, Kairo, LetterFilter, Outcome, Publisher, RetryPolicy, State, Upcast, Uuid,
-    Version, aggregate, apply, data, event, events, handler, handlers, on_dead_letter,
+    FromContext, IdempotencyKey, Kairo, LetterFilter, Outcome, Publisher, RetryPolicy, State,
+    Upcast, Uuid, Version, aggregate, apply, data, event, events, handler, handlers,
+    on_dead_letter,
 };

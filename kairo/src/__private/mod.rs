@@ -52,7 +52,7 @@ pub use crate::{
     },
     journal::{Phase, slot::Slot},
     retry::RetryPolicy,
-    saga::{Saga, SagaStep, View},
+    saga::{Saga, SagaFailure, SagaStep, View, start_saga},
     store::BoxFuture,
 };
 pub use ::{inventory, serde, serde_json};

@@ -1,13 +1,18 @@
 //! How the bus is: what runs, waits, is parked or stuck.
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::Kairo;
 use crate::{
     clock::Timestamp,
     delivery::SubscriptionRow,
-    engine::dispatch::{Command, Running, Status},
+    engine::{
+        dispatch::{Command, Running, Status},
+        trouble::Trouble,
+    },
     error::Result,
+    journal::{Phase, SagaFilter, SagaRow},
     store::Position,
 };
 
@@ -35,15 +40,17 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Subscriptions that the store knows and nothing in this process has.
     pub orphans: Vec<String>,
+    /// Sagas that wait for somebody to decide, oldest first, at most [`WAITING_MAX`].
+    pub waiting_sagas: Vec<WaitingSaga>,
     /// What fails again and again where all subscriptions depend on it: reading the end of the log,
-    /// or moving delayed events into it; or what keeps readers from the end of the log, such as a
+    /// moving delayed events into it, or carrying sagas on; or what keeps readers from the end of the log, such as a
     /// transaction that somebody else has left open in a PostgreSQL server. `None` once that is over.
     pub failing: Option<String>,
 }
 
 impl Health {
-    /// Whether every subscription runs, nothing waits for a newer binary, and nothing fails again
-    /// and again. A subscription that lags is no bad sign by itself: it may just have been given
+    /// Whether every subscription runs, nothing waits for a newer binary, no saga waits for somebody
+    /// to decide, and nothing fails again and again. A subscription that lags is no bad sign by itself: it may just have been given
     /// much to do.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -52,8 +59,27 @@ impl Health {
                 && it.newer == 0
                 && it.failing.is_none()
         };
-        self.failing.is_none() && self.subscriptions.iter().all(runs)
+        self.failing.is_none()
+            && self.waiting_sagas.is_empty()
+            && self.subscriptions.iter().all(runs)
     }
+}
+
+/// The most waiting sagas that health lists.
+pub const WAITING_MAX: usize = 100;
+
+/// A saga that waits for somebody to decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WaitingSaga {
+    /// Its id.
+    pub id: Uuid,
+    /// Its kind.
+    pub saga: String,
+    /// [`Stuck`](Phase::Stuck) or [`Parked`](Phase::Parked).
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// How a subscription is.
@@ -122,12 +148,27 @@ impl Kairo {
         let names = rows.into_iter().map(|row| row.subscription);
         let orphans = names.filter(|name| !is_here(name)).collect();
         let engine = &self.shared.engine;
-        let failing = match engine.tail.trouble.now().or_else(|| engine.timetable.now()) {
+        let troubles = [&engine.tail.trouble, &engine.timetable, &engine.sagas.trouble];
+        let failing = match troubles.into_iter().find_map(Trouble::now) {
             None => engine.backend.hindrance().await?,
             failing => failing,
         };
         let store = engine.backend.url().to_owned();
-        Ok(Health { store, subscriptions, orphans, failing })
+        let waiting_sagas = self.waiting_sagas().await?;
+        Ok(Health { store, subscriptions, orphans, waiting_sagas, failing })
+    }
+
+    async fn waiting_sagas(&self) -> Result<Vec<WaitingSaga>> {
+        let phases = vec![Phase::Stuck, Phase::Parked];
+        let filter = SagaFilter { phases, limit: WAITING_MAX, ..SagaFilter::default() };
+        let rows = self.shared.engine.backend.sagas(filter).await?.into_iter();
+        let waiting = rows.map(|SagaRow { id, saga, phase, changed: since, .. }| WaitingSaga {
+            id,
+            saga,
+            phase,
+            since,
+        });
+        Ok(waiting.collect())
     }
 
     async fn health_of(

@@ -32,7 +32,7 @@ pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,
     event_store::{EventStore, ReadLog, ReadStream},
-    health::{Condition, Health, LAG_MAX, SubscriptionHealth},
+    health::{Condition, Health, LAG_MAX, SubscriptionHealth, WAITING_MAX, WaitingSaga},
     publish::{Publish, PublishAll},
     publishable::Publishable,
     published::{Handled, Published},

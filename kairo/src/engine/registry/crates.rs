@@ -72,18 +72,23 @@ pub struct CrateSummary {
     pub events: usize,
     /// The handlers that it declares.
     pub handlers: usize,
+    /// The sagas that it declares.
+    pub sagas: usize,
     /// How many of these handlers run in this process; fewer than `handlers` under `.only(..)`.
     pub running: usize,
 }
 
 impl fmt::Display for CrateSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, events, handlers, running } = self;
+        let Self { name, events, handlers, sagas, running } = self;
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         write!(f, "kairo: {name}: {events} event{}", plural(*events))?;
         write!(f, ", {handlers} handler{}", plural(*handlers))?;
         if running < handlers {
             write!(f, " ({running} in this process)")?;
+        }
+        if 0 < *sagas {
+            write!(f, ", {sagas} saga{}", plural(*sagas))?;
         }
         Ok(())
     }
@@ -97,7 +102,7 @@ pub(super) fn summaries(
 ) -> Vec<CrateSummary> {
     let mut found = BTreeMap::new();
     let mut count = |name, add: fn(&mut CrateSummary)| {
-        let none = CrateSummary { name, events: 0, handlers: 0, running: 0 };
+        let none = CrateSummary { name, events: 0, handlers: 0, sagas: 0, running: 0 };
         add(found.entry(name).or_insert(none));
     };
     for event in events {
@@ -124,9 +129,11 @@ mod tests {
 
     #[test]
     fn a_summary_says_how_many_handlers_run_here() {
-        let mut summary = CrateSummary { name: "orders", events: 1, handlers: 8, running: 8 };
+        let mut summary =
+            CrateSummary { name: "orders", events: 1, handlers: 8, sagas: 0, running: 8 };
         assert_eq!(summary.to_string(), "kairo: orders: 1 event, 8 handlers");
-        summary.running = 2;
-        assert_eq!(summary.to_string(), "kairo: orders: 1 event, 8 handlers (2 in this process)");
+        (summary.running, summary.sagas) = (2, 1);
+        let shown = "kairo: orders: 1 event, 8 handlers (2 in this process), 1 saga";
+        assert_eq!(summary.to_string(), shown);
     }
 }

@@ -4,7 +4,21 @@ use super::EventEntry;
 use crate::{
     delivery::DeadLetter,
     event::{Event, pattern::Interest},
+    journal::events::{
+        SagaCompensated, SagaCompleted, SagaFailed, SagaStarted, SagaStepCompleted, SagaStuck,
+    },
 };
+
+/// Kairo's own events.
+const OWN: [&str; 7] = [
+    DeadLetter::NAME,
+    SagaStarted::NAME,
+    SagaStepCompleted::NAME,
+    SagaCompleted::NAME,
+    SagaFailed::NAME,
+    SagaCompensated::NAME,
+    SagaStuck::NAME,
+];
 
 /// An event by name, whatever its version.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +38,8 @@ pub(super) struct Known {
 impl Known {
     /// `entries` are sorted by name and version.
     pub(super) fn new(entries: &[&'static EventEntry]) -> Self {
-        let mut events = vec![KnownEvent { name: DeadLetter::NAME, ephemeral: false, entry: None }];
+        let own = |name| KnownEvent { name, ephemeral: false, entry: None };
+        let mut events: Vec<_> = OWN.into_iter().map(own).collect();
         for entry in entries {
             let (name, ephemeral) = (entry.name, entry.ephemeral);
             let newer = KnownEvent { name, ephemeral, entry: Some(entry) };

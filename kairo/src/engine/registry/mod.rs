@@ -4,6 +4,7 @@ mod checks;
 mod crates;
 mod known;
 mod report;
+mod sagas;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ pub use self::{
     report::{WiredHandler, Wiring},
 };
 use crate::{
+    blueprint::SagaEntry,
     error::{Error, Result, WiringError},
     event::{EventEntry, pattern::Interest},
     handler::{context::States, entry::HandlerEntry},
@@ -103,7 +105,18 @@ pub(crate) struct Wired {
 pub(crate) fn wire(selection: &Selection<'_>) -> Result<Registry> {
     let events = inventory::iter::<EventEntry>.into_iter().collect();
     let handlers = inventory::iter::<HandlerEntry>.into_iter().collect();
-    let registry = connect(events, handlers, selection)?;
+    let sagas: Vec<_> = inventory::iter::<SagaEntry>.into_iter().collect();
+    let twice = sagas::declared_twice(&sagas);
+    let mut registry = match connect(events, handlers, selection) {
+        Ok(registry) if twice.is_empty() => registry,
+        Ok(_) => return Err(Error::Wiring(WiringError::new(twice))),
+        Err(Error::Wiring(found)) => {
+            let all = found.mistakes().iter().cloned().chain(twice).collect();
+            return Err(Error::Wiring(WiringError::new(all)));
+        }
+        Err(error) => return Err(error),
+    };
+    sagas::count(&mut registry.crates, &sagas);
     for summary in &registry.crates {
         tracing::info!("{summary}");
     }

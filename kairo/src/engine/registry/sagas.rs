@@ -1,0 +1,69 @@
+//! The sagas of the linked crates.
+
+use super::CrateSummary;
+use crate::blueprint::SagaEntry;
+
+/// Two sagas of one name would carry on what the other one has begun.
+pub(super) fn declared_twice(sagas: &[&'static SagaEntry]) -> Vec<String> {
+    let mut sagas = sagas.to_vec();
+    sagas.sort_by_key(|saga| (saga.name, saga.type_name));
+    let twice = sagas.chunk_by(|one, other| one.name == other.name).filter(|it| 1 < it.len());
+    twice
+        .map(|same| {
+            let place = |saga: &&SagaEntry| format!("`{}` at {}", saga.type_name, saga.location);
+            let places: Vec<_> = same.iter().map(place).collect();
+            format!(
+                "{} sagas have the name `{}`; give each a name of its own:\n{}",
+                same.len(),
+                same[0].name,
+                places.join("\n")
+            )
+        })
+        .collect()
+}
+
+/// Adds the sagas to what was found in each crate.
+pub(super) fn count(crates: &mut Vec<CrateSummary>, sagas: &[&'static SagaEntry]) {
+    for saga in sagas {
+        let name = saga.location.crate_name();
+        let place = crates.partition_point(|summary| summary.name < name);
+        if crates.get(place).is_none_or(|summary| summary.name != name) {
+            let none = CrateSummary { name, events: 0, handlers: 0, sagas: 0, running: 0 };
+            crates.insert(place, none);
+        }
+        crates[place].sagas += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::Location;
+
+    const fn at(name: &'static str, module: &'static str) -> SagaEntry {
+        let location = Location { module, file: "lib.rs", line: 3, column: 1 };
+        SagaEntry { name, type_name: module, location }
+    }
+
+    static ORDER: SagaEntry = at("order", "shop::Order");
+    static REFUND: SagaEntry = at("refund", "shop::Refund");
+    static OTHER: SagaEntry = at("order", "billing::Order");
+
+    #[test]
+    fn two_sagas_of_one_name_are_a_mistake() {
+        assert!(declared_twice(&[&ORDER, &REFUND]).is_empty());
+        let mistakes = declared_twice(&[&ORDER, &REFUND, &OTHER]);
+        assert_eq!(mistakes.len(), 1);
+        for part in ["2 sagas", "`order`", "shop::Order", "billing::Order", "lib.rs:3"] {
+            assert!(mistakes[0].contains(part), "{}", mistakes[0]);
+        }
+    }
+
+    #[test]
+    fn sagas_are_counted_by_crate() {
+        let mut crates = Vec::new();
+        count(&mut crates, &[&ORDER, &REFUND, &OTHER]);
+        let found: Vec<_> = crates.iter().map(|it| (it.name, it.sagas)).collect();
+        assert_eq!(found, [("billing", 1), ("shop", 2)]);
+    }
+}
