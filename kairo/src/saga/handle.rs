@@ -61,7 +61,7 @@ impl Kairo {
 }
 
 impl<S: Saga> SagaRef<S> {
-    pub(super) fn new(shared: Arc<Shared>, code: Arc<dyn Code>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, code: Arc<dyn Code>) -> Self {
         Self { shared, code, key: None, correlation: None, saga: PhantomData }
     }
 

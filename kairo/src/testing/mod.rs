@@ -4,3 +4,4 @@ mod call;
 pub mod faults;
 mod journal;
 pub mod leases;
+pub mod sagas;
