@@ -55,3 +55,8 @@ fn the_shop_goes_on_where_it_stopped() {
 fn sourcing_rebuilds_users_from_their_events() {
     check("sourcing", &["sourcing.txt"]);
 }
+
+#[test]
+fn an_order_is_processed_or_leaves_nothing_behind() {
+    check("order_saga", &["order_saga.txt"]);
+}

@@ -1,0 +1,34 @@
+//! Bad input: one clear error each, and nothing changed.
+
+use kairo::{Error, prelude::*, saga::SagaFilter};
+use kairo_tests::support::on_each_store;
+
+use super::trip::{Trip, Wish, World, travel, wish};
+
+#[tokio::test]
+async fn a_key_or_an_input_that_is_too_long_is_refused() {
+    on_each_store(async |place| {
+        let (kairo, trips) = travel(&place, &World::default()).await;
+        for key in [String::new(), "k".repeat(201)] {
+            let keyed = kairo.saga_of::<Trip>().unwrap().key(key);
+            let error = keyed.start(wish()).await.unwrap_err();
+            assert!(error.to_string().contains("1 to 200 bytes"), "{error}");
+        }
+        let error = trips.start(Wish { to: "x".repeat(3 << 20) }).await.unwrap_err();
+        assert!(error.to_string().contains("at most 2097152 bytes"), "{error}");
+        assert!(kairo.sagas().list(SagaFilter::default()).await.unwrap().is_empty());
+        kairo.shutdown().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kind_that_was_not_given_is_not_found() {
+    on_each_store(async |place| {
+        let kairo = place.start().await;
+        let error = kairo.saga_of::<Trip>().map(drop).unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }) && error.to_string().contains("trip"));
+        kairo.shutdown().await.unwrap();
+    })
+    .await;
+}

@@ -1,0 +1,11 @@
+//! Sagas: they end completed, or with everything undone, or wait visibly for somebody to decide.
+
+mod backward;
+mod cancel;
+mod crash;
+mod forward;
+mod input;
+mod restart;
+mod side_by_side;
+mod stuck;
+mod trip;
