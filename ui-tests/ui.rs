@@ -10,8 +10,14 @@ const FIXES: &[&str] =
     &["write", "add", "did you mean", "change", "use", "move", "remove", "give", "put"];
 
 /// What only rustc can find, and says in its own words.
-const RUSTC_SAYS_IT: &[&str] =
-    &["event/duplicate_name.stderr", "event/not_send.stderr", "handler/not_send.stderr"];
+const RUSTC_SAYS_IT: &[&str] = &[
+    "event/duplicate_name.stderr",
+    "event/not_send.stderr",
+    "handler/not_send.stderr",
+    "saga/duplicate_name.stderr",
+    "saga/more_visible_than_its_output.stderr",
+    "saga/not_send.stderr",
+];
 
 #[test]
 #[cfg_attr(

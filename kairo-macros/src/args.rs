@@ -4,10 +4,12 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
-    Expr, ExprLit, Lit, LitStr, Path, Token,
+    Expr, ExprLit, Lit, LitStr, Path, Token, Type,
     ext::IdentExt,
-    parse::{ParseStream, Parser},
+    parse::{Parse, ParseStream, Parser},
+    punctuated::Punctuated,
     spanned::Spanned,
 };
 
@@ -32,6 +34,8 @@ pub(crate) struct Arg {
 enum Value {
     None,
     Expr(Expr),
+    /// A type that is no expression, such as `Vec<Order>`.
+    Type(Box<Type>),
     List(TokenStream, Span),
 }
 
@@ -134,6 +138,11 @@ impl Args {
                 false
             }
             Value::Expr(value) => {
+                let message = format!("`{key}` takes no value: write `{key}`, or remove it");
+                mistakes.on(value, message);
+                false
+            }
+            Value::Type(value) => {
                 let message = format!("`{key}` takes no value: write `{key}`, or remove it");
                 mistakes.on(value, message);
                 false
@@ -255,6 +264,49 @@ impl Args {
         None
     }
 
+    /// A type.
+    pub(crate) fn ty(&self, mistakes: &mut Mistakes, key: &str, example: &str) -> Option<Type> {
+        let arg = self.get(key)?;
+        let ty = match &arg.value {
+            Value::Type(ty) => Some((**ty).clone()),
+            Value::Expr(value) => syn::parse2(value.to_token_stream()).ok(),
+            Value::None | Value::List(..) => None,
+        };
+        if ty.is_none() {
+            let span = arg.value_span();
+            mistakes.at(span, format!("`{key}` takes a type: write `{key} = {example}`"));
+        }
+        ty
+    }
+
+    /// A name alone, such as that of a method.
+    pub(crate) fn word(&self, mistakes: &mut Mistakes, key: &str, example: &str) -> Option<Ident> {
+        let arg = self.get(key)?;
+        if let Value::Expr(Expr::Path(path)) = &arg.value
+            && let Some(word) = path.path.get_ident()
+        {
+            return Some(word.clone());
+        }
+        let span = arg.value_span();
+        mistakes.at(span, format!("`{key}` takes a name: write `{key} = {example}`"));
+        None
+    }
+
+    /// The names in the parentheses of `key(a, b)`, of which there may be none.
+    pub(crate) fn words(&self, mistakes: &mut Mistakes, key: &str) -> Option<Vec<Ident>> {
+        let arg = self.get(key)?;
+        let parser = Punctuated::<Ident, Token![,]>::parse_terminated;
+        if let Value::List(tokens, _) = &arg.value
+            && let Ok(words) = parser.parse2(tokens.clone())
+        {
+            return Some(words.into_iter().collect());
+        }
+        let span = arg.value_span();
+        let message = format!("`{key}` takes a list of names: write `{key}(first, second)`");
+        mistakes.at(span, message);
+        None
+    }
+
     /// What stands in the parentheses of `key(..)`, with the span of them.
     pub(crate) fn list(
         &self,
@@ -279,6 +331,7 @@ impl Arg {
         match &self.value {
             Value::None => self.key.span(),
             Value::Expr(value) => value.span(),
+            Value::Type(value) => value.span(),
             Value::List(_, span) => *span,
         }
     }
@@ -290,7 +343,11 @@ fn parse_value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
             let message = format!("write a value behind `{key} =`");
             return Err(syn::Error::new_spanned(equals, message));
         }
-        return input.parse().map(Value::Expr);
+        let whole = |rest: ParseStream<'_>| rest.is_empty() || rest.peek(Token![,]);
+        if parses::<Expr>(input, whole) || !parses::<Type>(input, whole) {
+            return input.parse().map(Value::Expr);
+        }
+        return input.parse().map(|ty| Value::Type(Box::new(ty)));
     }
     if input.peek(syn::token::Paren) {
         let inner;
@@ -298,6 +355,12 @@ fn parse_value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
         return Ok(Value::List(inner.parse()?, paren.span.join()));
     }
     Ok(Value::None)
+}
+
+/// Whether a whole value can be read as this.
+fn parses<T: Parse>(input: ParseStream<'_>, whole: impl Fn(ParseStream<'_>) -> bool) -> bool {
+    let ahead = input.fork();
+    ahead.parse::<T>().is_ok() && whole(&ahead)
 }
 
 fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {

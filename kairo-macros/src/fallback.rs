@@ -9,14 +9,26 @@ use quote::quote;
 use crate::mistakes::Mistakes;
 
 /// Attributes that only the macros of this crate understand.
-const HELPERS: &[&str] = &["handler", "on_dead_letter", "apply", "key", "other", "event"];
+const HELPERS: &[&str] = &[
+    "handler",
+    "on_dead_letter",
+    "apply",
+    "step",
+    "compensate",
+    "on_complete",
+    "on_error",
+    "migrate",
+    "key",
+    "other",
+    "event",
+];
 
 /// Runs one macro. A macro that returns nothing could not go on; then the item is emitted as it
 /// was written, without the attributes that nobody else understands.
 pub(crate) fn run(
     attribute: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
-    expand: fn(&mut Mistakes, TokenStream, &TokenStream) -> Option<TokenStream>,
+    expand: impl FnOnce(&mut Mistakes, TokenStream, &TokenStream) -> Option<TokenStream>,
 ) -> proc_macro::TokenStream {
     let mut mistakes = Mistakes::default();
     let item = TokenStream::from(item);
@@ -62,11 +74,12 @@ pub(crate) fn strip(tokens: TokenStream) -> TokenStream {
 fn is_helper(token: &TokenTree, rest: &mut Peekable<token_stream::IntoIter>) -> bool {
     let TokenTree::Punct(punct) = token else { return false };
     let Some(TokenTree::Group(group)) = rest.peek() else { return false };
-    punct.as_char() == '#'
-        && group.delimiter() == Delimiter::Bracket
-        && group
-            .stream()
-            .into_iter()
-            .next()
-            .is_some_and(|first| HELPERS.iter().any(|helper| first.to_string() == *helper))
+    if punct.as_char() != '#' || group.delimiter() != Delimiter::Bracket {
+        return false;
+    }
+    let mut tokens = group.stream().into_iter();
+    let Some(first) = tokens.next().map(|first| first.to_string()) else { return false };
+    // `#[from]` alone is another library's; `#[from(step)]` is an argument's of a saga.
+    HELPERS.contains(&first.as_str())
+        || first == "from" && matches!(tokens.next(), Some(TokenTree::Group(_)))
 }

@@ -7,6 +7,7 @@
 mod aggregate;
 mod args;
 mod classify;
+mod declared;
 mod event;
 mod events;
 mod fallback;
@@ -15,6 +16,8 @@ mod mistakes;
 mod names;
 mod paths;
 mod payload;
+mod retry;
+mod saga;
 mod tokens;
 
 use proc_macro::TokenStream;
@@ -333,6 +336,134 @@ pub fn aggregate(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn apply(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, aggregate::stray)
+}
+
+/// Makes a type a saga: steps in several places that happen all, or are undone.
+///
+/// It goes on the `impl` block with the steps and what undoes them. The methods stay as they are and
+/// can be called in a test.
+///
+/// ```
+/// use kairo::prelude::*;
+///
+/// #[data]
+/// struct Order { sku: String, cents: u64 }
+///
+/// #[data]
+/// struct Reservation { id: u64 }
+///
+/// #[data]
+/// struct Payment { id: String }
+///
+/// struct Checkout;
+///
+/// #[saga("checkout", timeout = "10m")]
+/// impl Checkout {
+///     #[step(retry(max = 5, backoff = "1s"))]
+///     async fn reserve(&self, order: &Order) -> Result<Reservation, Failure> {
+///         Ok(Reservation { id: 7 })
+///     }
+///
+///     #[compensate(reserve)]
+///     async fn release(&self, reservation: &Reservation) -> Result<(), Failure> {
+///         Ok(())
+///     }
+///
+///     #[step]
+///     async fn charge(&self, order: &Order, key: IdempotencyKey) -> Result<Payment, Failure> {
+///         Ok(Payment { id: key.to_string() })
+///     }
+///
+///     #[compensate(charge)]
+///     async fn refund(&self, payment: Option<&Payment>, key: IdempotencyKey) {}
+///
+///     #[step]
+///     async fn ship(&self, reservation: &Reservation, payment: &Payment) -> Result<u64, Failure> {
+///         Ok(reservation.id)
+///     }
+/// }
+///
+/// assert_eq!(CheckoutStep::Charge.to_string(), "charge");
+/// ```
+///
+/// # Steps
+/// A `#[step]` takes `&self` and, by reference, the saga's input and outputs of earlier steps, which
+/// it asks for by their types as they are written: `&T`, or `Option<&T>` for a step that may not run.
+/// `#[from(step)]` or `#[from(input)]` in front of an argument says whose output is meant where two
+/// have one type. What is taken by value comes from the run, by `FromContext`: `State<T>`, `Publisher`,
+/// `IdempotencyKey`, `Context`, `Attempt`, or a type of your own. It returns what it has made, or a
+/// `Result` of that; a type alias of a `Result` must have a name that ends in `Result`.
+///
+/// Every step but the last is undone by a compensation, or says why not:
+/// - `pure`: it changes nothing.
+/// - `no_compensation = ".."`: nothing undoes it, for this reason.
+///
+/// And it may say:
+/// - `after(a, b)`: the steps before it, besides those whose outputs it uses; without this, all that are
+///   declared above it. Steps that do not follow each other run side by side. The last declared
+///   step follows all others.
+/// - `when = name`: a method of the block, `fn name(&self, ..) -> bool`, that decides whether it runs.
+/// - `retry(max = 5, backoff = "2s", exponential, jitter, pause_max = "1m")` and `timeout = "30s"`, as for
+///   [`#[handler]`](macro@handler).
+/// - `on_unknown = "compensate" | "park"`: what happens when nobody knows whether it has happened;
+///   unless it says so, it is undone if its compensation can run without its output.
+///
+/// # Compensations
+/// `#[compensate(step)]` (also `timeout = ".."`) takes the output of its step, as `&T` or as
+/// `Option<&T>` where it also undoes what may have happened; the saga's input, outputs of steps before
+/// its own, and extractors. It returns nothing, or a `Result` of nothing.
+///
+/// # At its end
+/// `#[on_complete]` takes outputs, and `#[on_error]` takes `&SagaFailure` and outputs as `Option<&T>`.
+/// `#[migrate(from = "16 hexadecimal digits")] fn name(state: Value) -> Result<Value, E>` reads a state
+/// that code of another shape has written.
+///
+/// # Options
+/// - `timeout = "10m"`: how long the saga may take.
+/// - `rollback_on_failure = false`: completed steps stay when it fails.
+/// - `on = "order.placed"`: it starts on this event, which is its input.
+/// - `output = step`: the step whose output it returns; the last unless given.
+/// - `input = T`: what it is started with; unless given, the first `&T` of the first step that takes
+///   one.
+/// - `local`: lets another saga of the same crate have the same name, in tests for example.
+/// - `crate = path`: where the library is, for those who re-export it.
+///
+/// # What it generates
+/// For a `Checkout`: `CheckoutStep`, an enum of its steps, and `CheckoutState`, with a `phase`, the
+/// `input`, and what is known of each step.
+#[proc_macro_attribute]
+pub fn saga(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, saga::attribute)
+}
+
+/// Marks the steps, inside a block with [`#[saga]`](macro@saga) on it.
+#[proc_macro_attribute]
+pub fn step(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, saga::stray("step"))
+}
+
+/// Marks the methods that undo a step, inside a block with [`#[saga]`](macro@saga) on it.
+#[proc_macro_attribute]
+pub fn compensate(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, saga::stray("compensate"))
+}
+
+/// Marks the method that runs when a saga has completed, inside a block with [`#[saga]`](macro@saga) on it.
+#[proc_macro_attribute]
+pub fn on_complete(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, saga::stray("on_complete"))
+}
+
+/// Marks the method that runs when a saga has failed, inside a block with [`#[saga]`](macro@saga) on it.
+#[proc_macro_attribute]
+pub fn on_error(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, saga::stray("on_error"))
+}
+
+/// Marks the functions that read the state of older code, inside a block with [`#[saga]`](macro@saga) on it.
+#[proc_macro_attribute]
+pub fn migrate(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, saga::stray("migrate"))
 }
 
 /// Says of an error type which of its values trying again can help.

@@ -1,7 +1,9 @@
 //! Small questions about types and tokens.
 
+use std::time::Duration;
+
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::{Type, spanned::Spanned};
 
 /// The type, and whether it stood behind `&` or `&mut`.
@@ -102,4 +104,11 @@ fn map(tokens: TokenStream, change: &impl Fn(TokenTree) -> TokenStream) -> Token
 /// An identifier that no user writes, so that nobody's constant turns it into a pattern.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(&format!("__{name}"), Span::mixed_site())
+}
+
+/// A duration as the library's type.
+pub(crate) fn duration(duration: Duration) -> TokenStream {
+    // The parser lets no duration pass that milliseconds cannot count.
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    quote!(__k::Duration::from_millis(#milliseconds))
 }

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    handler::{Context, Failure, FromContext, IntoFailure, Location},
+    handler::{Context, Failure, FromContext, IntoFailure, Location, Need},
     retry::RetryPolicy,
     store::BoxFuture,
 };
@@ -98,8 +98,11 @@ pub enum OnUnknown {
     Park,
 }
 
+/// A run of a step or a compensation.
+pub type StepFuture<'a> = BoxFuture<'a, Result<Stored, StepError>>;
+
 /// Runs a step or a compensation.
-pub type Run<S> = for<'a> fn(&'a S, Given<'a>) -> BoxFuture<'a, Result<Stored, StepError>>;
+pub type Run<S> = for<'a> fn(&'a S, Given<'a>) -> StepFuture<'a>;
 
 /// Decides whether a step runs.
 pub type Test<S> = for<'a> fn(&'a S, Given<'a>) -> Result<bool, StepError>;
@@ -297,6 +300,22 @@ pub struct SagaEntry {
     pub type_name: &'static str,
     /// Where it is declared.
     pub location: Location,
+    /// What the extractors of its methods need from the application.
+    pub needs: fn() -> Vec<Need>,
+}
+
+impl SagaEntry {
+    /// A saga that is declared where this is called.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(
+        module: &'static str,
+        name: &'static str,
+        type_name: &'static str,
+        needs: fn() -> Vec<Need>,
+    ) -> Self {
+        Self { name, type_name, location: Location::here(module), needs }
+    }
 }
 
 inventory::collect!(SagaEntry);

@@ -66,7 +66,8 @@ pub use self::{
     store::{Position, Version},
 };
 pub use kairo_macros::{
-    Classify, Event, aggregate, apply, data, event, events, handler, handlers, on_dead_letter,
+    Classify, Event, aggregate, apply, compensate, data, event, events, handler, handlers, migrate,
+    on_complete, on_dead_letter, on_error, saga, step,
 };
 pub use uuid::Uuid;
 

@@ -6,3 +6,5 @@ pub use crate::{
     Upcast, Uuid, Version, aggregate, apply, data, event, events, handler, handlers,
     on_dead_letter,
 };
+// From where they are, because the crate's `saga` is a module, too.
+pub use kairo_macros::{compensate, migrate, on_complete, on_error, saga, step};

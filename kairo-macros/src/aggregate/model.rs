@@ -1,7 +1,7 @@
 //! The rules of an aggregate.
 
 use proc_macro2::{Ident, Span};
-use syn::{ItemImpl, LitStr, Path, Type, ext::IdentExt};
+use syn::{ItemImpl, LitStr, Path, Type};
 
 use super::{
     method::{self, Applied},
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     args::Args,
+    declared,
     mistakes::Mistakes,
     names, paths,
     tokens::{last_segment, show},
@@ -44,7 +45,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
     let sound = check_block(mistakes, &input.item);
     let ty = (*input.item.self_ty).clone();
     let ident = last_segment(&ty)?.ident.clone();
-    let name = check_name(mistakes, args, &ident);
+    let name = declared::name(mistakes, args, &ident, "aggregate", "which its streams begin with");
     let event = args.path(mistakes, "event", &format!("{ident}Event"));
     let strict = args.flag(mistakes, "strict");
     let snapshots = check_snapshots(mistakes, args);
@@ -93,39 +94,6 @@ fn check_block(mistakes: &mut Mistakes, item: &ItemImpl) -> bool {
         mistakes.on(&item.self_ty, "an aggregate is a type with a name: use a struct of your own");
     }
     mistakes.count() == before
-}
-
-fn check_name(mistakes: &mut Mistakes, args: &Args, ident: &Ident) -> LitStr {
-    let guess = names::kebab(&ident.unraw().to_string());
-    let Some(name) = &args.lead else {
-        if mistakes.none() {
-            mistakes.at(
-                ident.span(),
-                format!(
-                    "aggregate `{ident}` needs a name, which its streams begin with: write \
-                     `#[aggregate(\"{guess}\")]`"
-                ),
-            );
-        }
-        return LitStr::new(&guess, ident.span());
-    };
-    let text = name.value();
-    if text.is_empty() {
-        let message = format!("the aggregate's name is empty: write \"{guess}\"");
-        mistakes.at(name.span(), message);
-    } else if text.contains('*') {
-        let message =
-            format!("\"{text}\" is a pattern, but an aggregate has one name: write \"{guess}\"");
-        mistakes.at(name.span(), message);
-    } else if let Err(message) = names::check_declared(&text) {
-        let wrong = message.split("; did you mean").next().unwrap_or(&message);
-        let wrong = wrong.replace("event name", "aggregate name");
-        let fix = names::kebab(&text);
-        let right = fix != text && names::check_declared(&fix).is_ok();
-        let hint = if right { format!("; did you mean \"{fix}\"?") } else { String::new() };
-        mistakes.at(name.span(), format!("{wrong}{hint}"));
-    }
-    name.clone()
 }
 
 fn check_snapshots(mistakes: &mut Mistakes, args: &Args) -> Option<Snapshots> {

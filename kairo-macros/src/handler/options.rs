@@ -7,7 +7,13 @@ use quote::quote;
 use syn::{LitStr, Path};
 
 use super::parse::Input;
-use crate::{args::Args, mistakes::Mistakes, names};
+use crate::{
+    args::Args,
+    mistakes::Mistakes,
+    names,
+    retry::{self, Retry},
+    tokens,
+};
 
 /// The longest name of a subscription, in bytes.
 const NAME_MAX: usize = 200;
@@ -46,15 +52,6 @@ pub(crate) struct Options {
     renamed_from: Option<LitStr>,
 }
 
-#[derive(Default)]
-struct Retry {
-    max: Option<u32>,
-    backoff: Option<Duration>,
-    exponential: bool,
-    jitter: bool,
-    pause_max: Option<Duration>,
-}
-
 /// Checks the options of a handler.
 pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Options {
     let args = &input.args;
@@ -72,7 +69,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Options {
         filter: args.path(mistakes, "filter", "is_wanted"),
         ephemeral: args.span("ephemeral").filter(|_| args.flag(mistakes, "ephemeral")),
         durable: DURABLE.iter().filter_map(|key| Some((*key, args.span(key)?))).collect(),
-        retry: check_retry(mistakes, args),
+        retry: retry::check(mistakes, args),
         timeout: args.duration(mistakes, "timeout", "30s"),
         concurrency: args.number(mistakes, "concurrency", 1..=CONCURRENCY_MAX, 8),
         unordered: args.flag(mistakes, "unordered"),
@@ -150,39 +147,6 @@ fn check_durable_name(
     Some(name)
 }
 
-fn check_retry(mistakes: &mut Mistakes, args: &Args) -> Option<Retry> {
-    const EXAMPLE: &str = "max = 5, backoff = \"2s\", exponential";
-    let (tokens, _) = args.list(mistakes, "retry", EXAMPLE)?;
-    let keys = ["max", "backoff", "exponential", "jitter", "pause_max"];
-    let args = Args::parse(mistakes, "`retry(..)`", &keys, tokens);
-    if let Some(lead) = &args.lead {
-        let message =
-            format!("`retry(..)` takes no bare text: write `backoff = {}`", quote!(#lead));
-        mistakes.on(lead, message);
-    }
-    let retry = Retry {
-        max: args.number(mistakes, "max", 0..=u32::MAX, 5),
-        backoff: args.duration(mistakes, "backoff", "2s"),
-        exponential: args.flag(mistakes, "exponential"),
-        jitter: args.flag(mistakes, "jitter"),
-        pause_max: args.duration(mistakes, "pause_max", "1m"),
-    };
-    if let Some(span) = args.span("exponential").filter(|_| !args.has("backoff")) {
-        mistakes.at(span, "`exponential` needs a first pause to double: add `backoff = \"2s\"`");
-    }
-    if let Some(span) = args.span("pause_max").filter(|_| !args.has("exponential")) {
-        mistakes.at(span, "`pause_max` bounds pauses that grow: add `exponential`");
-    }
-    if let (Some(first), Some(max), Some(span)) =
-        (retry.backoff, retry.pause_max, args.span("pause_max"))
-        && max < first
-    {
-        let message = "`pause_max` is shorter than `backoff`: change one of them";
-        mistakes.at(span, message);
-    }
-    Some(retry)
-}
-
 fn check_together(mistakes: &mut Mistakes, args: &Args, options: &Options) {
     if options.ephemeral.is_some() {
         for (key, span) in &options.durable {
@@ -223,7 +187,7 @@ impl Options {
             field("retry", quote!(__k::Some(#retry)));
         }
         if let Some(timeout) = self.timeout {
-            let timeout = expand_duration(timeout);
+            let timeout = tokens::duration(timeout);
             field("timeout", quote!(__k::Some(#timeout)));
         }
         if let Some(concurrency) = self.concurrency {
@@ -246,34 +210,4 @@ impl Options {
         }
         (!set.is_empty()).then(|| quote!(__k::Options { #set ..__k::Options::DEFAULT }))
     }
-}
-
-impl Retry {
-    fn expand(&self) -> TokenStream {
-        let mut policy = self.max.map_or_else(
-            || quote!(__k::RetryPolicy::DEFAULT),
-            |max| quote!(__k::RetryPolicy::new(#max)),
-        );
-        if let Some(backoff) = self.backoff {
-            let backoff = expand_duration(backoff);
-            policy.extend(quote!(.backoff(#backoff)));
-        }
-        if self.exponential {
-            policy.extend(quote!(.exponential()));
-        }
-        if let Some(max) = self.pause_max {
-            let max = expand_duration(max);
-            policy.extend(quote!(.pause_max(#max)));
-        }
-        if self.jitter {
-            policy.extend(quote!(.jitter()));
-        }
-        policy
-    }
-}
-
-fn expand_duration(duration: Duration) -> TokenStream {
-    // The parser lets no duration pass that milliseconds cannot count.
-    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    quote!(__k::Duration::from_millis(#milliseconds))
 }

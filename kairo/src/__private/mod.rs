@@ -2,11 +2,13 @@
 
 pub mod aggregates;
 pub mod checks;
+pub mod sagas;
 mod text;
 
 pub use std::{
     clone::Clone,
     convert::From,
+    fmt::{Debug, Display, Formatter, Result as FmtResult},
     option::Option::{self, None, Some},
     result::Result::{self, Err, Ok},
     string::String,
@@ -20,13 +22,14 @@ pub use self::checks::{
     check_dead_letter, check_durable, check_ephemeral, check_event_name, check_pattern,
     check_temper, check_unique, check_upcast,
 };
+pub use self::sagas::check_start;
 pub use crate::{
     aggregate::{
         Aggregate, Blank, Folded, Members, Snapshots, Snapshotted, applied, enveloped, fingerprint,
     },
     blueprint::{
-        Blueprint, Given, Migration, OnUnknown, SagaEntry, Step, StepError, Takes, Undo,
-        fingerprint as shape_of, stored, stored_ok,
+        Blueprint, Given, Migration, OnUnknown, SagaEntry, Step, StepError, StepFuture, Takes,
+        Undo, fingerprint as shape_of,
     },
     bus::publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
     error::{DecodeError, Error},
@@ -52,7 +55,10 @@ pub use crate::{
     },
     journal::{Phase, slot::Slot},
     retry::RetryPolicy,
-    saga::{Saga, SagaFailure, SagaStep, View, start_saga},
+saga::{
+        Saga, SagaFailure, SagaStep, View, start_saga,
+        storable::{Shown, ShownAsIs, ShownByName, Storable, migrated, run_step},
+    },
     store::BoxFuture,
 };
 pub use ::{inventory, serde, serde_json};

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
+use super::storable::Storable;
 use crate::{
     blueprint::{Blueprint, Stored},
     error::{Error, Result},
@@ -25,10 +26,10 @@ pub trait Saga: Sized + Send + Sync + 'static {
     const SHAPE: u64;
 
     /// What it is started with.
-    type Input: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Input: Storable;
 
     /// What it returns.
-    type Output: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Output: Storable;
 
     /// The names of its steps.
     type Step: SagaStep;

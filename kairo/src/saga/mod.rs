@@ -4,6 +4,8 @@
 //! is about to happen is written down before it happens, and what has happened after it, so that
 //! any process of the service can carry a saga on from wherever another one stopped.
 
+#[doc(hidden)]
+pub mod storable;
 mod code;
 mod handle;
 mod outcome;

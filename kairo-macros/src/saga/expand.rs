@@ -1,0 +1,403 @@
+//! What a saga becomes: its block, untouched, the types of its state, and `impl Saga`.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{ItemImpl, Type, ext::IdentExt};
+
+use super::{
+    model::{Call, Model, Step, Takes, Undo},
+    options::OnUnknown,
+    resolve::Taken,
+    shape,
+    signature::Returns,
+    types,
+};
+use crate::{
+    names,
+    tokens::{self, at, local, show, span},
+};
+
+/// The block and all that makes its type a saga.
+pub(crate) fn saga(item: &ItemImpl, model: &Model) -> TokenStream {
+    let library = &model.library;
+    let definitions = types::definitions(model);
+    let implementations = types::implementations(model);
+    let sound = (!model.broken).then(|| sound(model));
+    let implementation = implementation(model);
+    let claim = claim(model);
+    quote! {
+        #item
+        #definitions
+        #[allow(
+            dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic
+        )]
+        const _: () = {
+            use #library::__private as __k;
+            #implementations
+            #sound
+            #implementation
+        };
+        #claim
+    }
+}
+
+/// What only a saga without mistakes has: its entry, and a function for each of its methods.
+fn sound(model: &Model) -> TokenStream {
+    let Model { ident, name, .. } = model;
+    let type_name = ident.to_string();
+    let needs = needs(model);
+    let words = shape::words(model);
+    let stored = stored(model);
+    // At the type's name, which is where the entry then says that it stands.
+    let entry = quote_spanned! {ident.span()=>
+        __k::SagaEntry::new(::core::module_path!(), #name, #type_name, #needs)
+    };
+    let functions = calls(model).map(|(wrapper, call)| run(model, &wrapper, call));
+    let tests = model.steps.iter().filter_map(|step| test(model, step));
+    let migrations = model.migrations.iter().map(|it| migration(model, &it.function));
+    let on = on(model);
+    quote! {
+        #stored
+        const ENTRY: __k::SagaEntry = #entry;
+        const WORDS: &[&str] = &[#(#words),*];
+        #(#functions)*
+        #(#tests)*
+        #(#migrations)*
+        __k::inventory::submit! { ENTRY }
+        #on
+    }
+}
+
+/// What cannot be stored is reported here, at the types, in one sentence each.
+fn stored(model: &Model) -> TokenStream {
+    let types = [&model.input].into_iter().chain(model.steps.iter().map(|step| &step.output));
+    let checks = types.map(|ty| quote_spanned!(span(ty)=> <#ty as __k::Storable>::stored));
+    quote!(const _: () = { #(let _ = #checks;)* };)
+}
+
+/// The functions that run a method each, with the method.
+fn calls(model: &Model) -> impl Iterator<Item = (Ident, &Call)> {
+    let steps = model.steps.iter().flat_map(|step| {
+        let undo = match &step.undo {
+            Undo::By { call, .. } => Some((wrapper("undo", &step.ident), call)),
+            Undo::Pure | Undo::Nothing(_) => None,
+        };
+        [Some((wrapper("run", &step.ident), &step.call)), undo].into_iter().flatten()
+    });
+    let on_complete = model.on_complete.iter().map(|call| (format_ident!("on_complete"), call));
+    let on_error = model.on_error.iter().map(|call| (format_ident!("on_error"), call));
+    steps.chain(on_complete).chain(on_error)
+}
+
+fn wrapper(prefix: &str, method: &Ident) -> Ident {
+    format_ident!("{prefix}_{}", method.unraw())
+}
+
+/// One small function, which is all that knows the types.
+fn run(model: &Model, wrapper: &Ident, call: &Call) -> TokenStream {
+    let (saga, given) = (local("saga"), local("given"));
+    let ty = &model.ty;
+    let Call { function, taken, returns } = call;
+    let takes = taken.iter().enumerate().map(|(index, taken)| take(model, index, taken));
+    let arguments = taken.iter().enumerate().map(|(index, taken)| argument(index, taken));
+    let called = quote!(<#ty>::#function(#saga, #(#arguments),*).await);
+    let stored = match returns {
+        Returns::Value(output) => {
+            quote_spanned!(span(output)=> <#output as __k::Storable>::stored(#called))
+        }
+        Returns::Result { output, written } => {
+            let output = at(span(written), output);
+            let called = at(span(written), called);
+            quote_spanned!(span(written)=> <#output as __k::Storable>::stored_ok(#called))
+        }
+    };
+    // At the method's name, where rustc then reports a future that is not `Send`.
+    let future = quote_spanned! {function.span()=>
+        __k::run_step(async move {
+            #(#takes)*
+            #stored
+        })
+    };
+    quote! {
+        fn #wrapper<'a>(#saga: &'a #ty, #given: __k::Given<'a>) -> __k::StepFuture<'a> {
+            #future
+        }
+    }
+}
+
+/// Decides whether a step runs.
+fn test(model: &Model, step: &Step) -> Option<TokenStream> {
+    let Call { function, taken, .. } = step.when.as_ref()?;
+    let (saga, given) = (local("saga"), local("given"));
+    let ty = &model.ty;
+    let wrapper = wrapper("when", &step.ident);
+    let takes = taken.iter().enumerate().map(|(index, taken)| take(model, index, taken));
+    let arguments = taken.iter().enumerate().map(|(index, taken)| argument(index, taken));
+    Some(quote! {
+        fn #wrapper(
+            #saga: &#ty,
+            #given: __k::Given<'_>,
+        ) -> __k::Result<bool, __k::StepError> {
+            #(#takes)*
+            __k::Ok(<#ty>::#function(#saga, #(#arguments),*))
+        }
+    })
+}
+
+fn migration(model: &Model, function: &Ident) -> TokenStream {
+    let state = local("state");
+    let ty = &model.ty;
+    let wrapper = wrapper("migrate", function);
+    let migrated = quote_spanned!(function.span()=> __k::migrated(<#ty>::#function(#state)));
+    quote! {
+        fn #wrapper(
+            #state: __k::serde_json::Value,
+        ) -> __k::Result<__k::serde_json::Value, __k::StepError> {
+            #migrated
+        }
+    }
+}
+
+fn taken_ident(index: usize) -> Ident {
+    local(&format!("argument_{index}"))
+}
+
+/// Fetches what an argument is given.
+fn take(model: &Model, index: usize, taken: &Taken) -> TokenStream {
+    let (argument, given) = (taken_ident(index), local("given"));
+    match taken {
+        Taken::Input => {
+            let ty = &model.input;
+            let value = quote_spanned!(span(ty)=> <#ty as __k::Storable>::input(#given)?);
+            quote!(let #argument = #value;)
+        }
+        Taken::Output(step) => {
+            let ty = &model.steps[*step].output;
+            let value = quote_spanned!(span(ty)=> <#ty as __k::Storable>::output(#given, #step)?);
+            quote!(let #argument = #value;)
+        }
+        Taken::Maybe(step) => {
+            let ty = &model.steps[*step].output;
+            let value = quote_spanned!(span(ty)=> <#ty as __k::Storable>::maybe(#given, #step)?);
+            quote!(let #argument = #value;)
+        }
+        Taken::Error(ty) => {
+            quote_spanned!(span(ty)=> let #argument = #given.error::<#ty>()?;)
+        }
+        Taken::Extractor { ty, mutable } => {
+            let mutable = mutable.then(|| quote!(mut));
+            quote_spanned! {span(ty)=>
+                let #mutable #argument =
+                    <#ty as __k::FromContext>::from_context(#given.context()).await?;
+            }
+        }
+    }
+}
+
+/// Passes it on.
+fn argument(index: usize, taken: &Taken) -> TokenStream {
+    let argument = taken_ident(index);
+    match taken {
+        Taken::Input | Taken::Output(_) | Taken::Error(_) => quote!(&#argument),
+        Taken::Maybe(_) => quote!(#argument.as_ref()),
+        Taken::Extractor { mutable: false, .. } => quote!(#argument),
+        Taken::Extractor { mutable: true, .. } => quote!(&mut #argument),
+    }
+}
+
+/// What the extractors need of the application.
+fn needs(model: &Model) -> TokenStream {
+    let mut seen = vec![];
+    let mut needs = vec![];
+    for taken in calls(model).flat_map(|(_, call)| &call.taken) {
+        let Taken::Extractor { ty, .. } = taken else { continue };
+        let shown = show(ty);
+        if !seen.contains(&shown) {
+            needs.push(quote_spanned!(span(ty)=> <#ty as __k::FromContext>::needs));
+            seen.push(shown);
+        }
+    }
+    quote!(|| __k::gather(&[#(#needs),*]))
+}
+
+fn implementation(model: &Model) -> TokenStream {
+    let Model { ty, name, input, output, .. } = model;
+    let (step, state) = (types::step_ident(model), types::state_ident(model));
+    let output = &model.steps[*output].output;
+    let shape = if model.broken { quote!(0) } else { quote!(__k::shape_of(WORDS)) };
+    // Where there are mistakes nothing runs, and this only keeps other code compiling.
+    let [blueprint, known] = if model.broken {
+        [quote!(loop {}), quote!(loop {})]
+    } else {
+        [blueprint(model), known(model)]
+    };
+    let view = local("view");
+    // At the types, where rustc then reports those that are less visible than the saga.
+    let types = [
+        quote_spanned!(span(input)=> type Input = #input;),
+        quote_spanned!(span(output)=> type Output = #output;),
+    ];
+    quote! {
+        #[automatically_derived]
+        #[diagnostic::do_not_recommend]
+        impl __k::Saga for #ty {
+            const NAME: &'static str = #name;
+            const SHAPE: u64 = #shape;
+            #(#types)*
+            type Step = #step;
+            type State = #state;
+            fn blueprint() -> __k::Blueprint<Self> {
+                #blueprint
+            }
+            fn state(#view: &__k::View<'_>) -> __k::Result<#state, __k::Error> {
+                #known
+            }
+        }
+    }
+}
+
+fn blueprint(model: &Model) -> TokenStream {
+    let Model { name, options, output, .. } = model;
+    let rollback = options.rollback;
+    let timeout = option(options.timeout.map(tokens::duration));
+    let steps = model.steps.iter().map(step);
+    let hook = |call: &Option<Call>, wrapper| {
+        let wrapper = format_ident!("{wrapper}");
+        option(call.as_ref().map(|_| quote!(#wrapper)))
+    };
+    let on_complete = hook(&model.on_complete, "on_complete");
+    let on_error = hook(&model.on_error, "on_error");
+    let migrations = model.migrations.iter().map(|migration| {
+        let (from, run) = (migration.from, wrapper("migrate", &migration.function));
+        quote!(__k::Migration { from: #from, run: #run })
+    });
+    quote! {
+        __k::Blueprint {
+            name: #name,
+            location: ENTRY.location,
+            shape: WORDS,
+            rollback: #rollback,
+            timeout: #timeout,
+            output: #output,
+            steps: __k::Vec::from([#(#steps),*]),
+            on_complete: #on_complete,
+            on_error: #on_error,
+            migrations: __k::Vec::from([#(#migrations),*]),
+        }
+    }
+}
+
+fn step(step: &Step) -> TokenStream {
+    let Step { ident, after, .. } = step;
+    let name = ident.unraw().to_string();
+    let run = wrapper("run", ident);
+    let when = wrapper("when", ident);
+    let when = option(step.when.as_ref().map(|_| quote!(#when)));
+    let undo = undo(step);
+    let on_unknown = option(step.on_unknown.map(|on_unknown| match on_unknown {
+        OnUnknown::Compensate => quote!(__k::OnUnknown::Compensate),
+        OnUnknown::Park => quote!(__k::OnUnknown::Park),
+    }));
+    let retry = option(step.retry.as_ref().map(|retry| retry.expand()));
+    let timeout = option(step.timeout.map(tokens::duration));
+    quote! {
+        __k::Step {
+            name: #name,
+            after: &[#(#after),*],
+            when: #when,
+            run: #run,
+            undo: #undo,
+            on_unknown: #on_unknown,
+            retry: #retry,
+            timeout: #timeout,
+        }
+    }
+}
+
+fn undo(step: &Step) -> TokenStream {
+    match &step.undo {
+        Undo::Pure => quote!(__k::Undo::Pure),
+        Undo::Nothing(why) => quote!(__k::Undo::Nothing(#why)),
+        Undo::By { takes, timeout, .. } => {
+            let run = wrapper("undo", &step.ident);
+            let timeout: Option<Duration> = *timeout;
+            let timeout = option(timeout.map(tokens::duration));
+            let takes = match takes {
+                Takes::Output => quote!(__k::Takes::Output),
+                Takes::Maybe => quote!(__k::Takes::Maybe),
+                Takes::Nothing => quote!(__k::Takes::Nothing),
+            };
+            quote!(__k::Undo::By { takes: #takes, run: #run, timeout: #timeout })
+        }
+    }
+}
+
+fn option(value: Option<TokenStream>) -> TokenStream {
+    value.map_or_else(|| quote!(__k::None), |value| quote!(__k::Some(#value)))
+}
+
+/// The typed state of what is stored.
+fn known(model: &Model) -> TokenStream {
+    let (state, view) = (types::state_ident(model), local("view"));
+    let input = &model.input;
+    let of_input = quote_spanned!(span(input)=> <#input as __k::Storable>::of_input(#view)?);
+    let slots = model.steps.iter().map(|Step { ident, output, .. }| {
+        let name = ident.unraw().to_string();
+        let slot = quote_spanned!(span(output)=> <#output as __k::Storable>::slot(#view, #name)?);
+        quote!(#ident: #slot)
+    });
+    quote! {
+        __k::Ok(#state { phase: #view.phase(), input: #of_input, #(#slots),* })
+    }
+}
+
+/// A subscription that starts the saga, and the rule that its event is the saga's input.
+fn on(model: &Model) -> Option<TokenStream> {
+    let on = model.options.on.as_ref()?;
+    let Model { ty, ident, name, input, .. } = model;
+    let (type_name, argument) = (ident.to_string(), show(input));
+    let event: Type = input.clone();
+    let intake = quote_spanned!(span(&event)=> <#event as __k::Receive>::INTAKE);
+    let check = quote_spanned! {on.span()=>
+        __k::check_start(
+            #name,
+            #on,
+            #argument,
+            <#event as __k::Event>::NAME,
+            <#event as __k::Event>::EPHEMERAL,
+        )
+    };
+    let path = format!("::{type_name}");
+    let subscription = format!("saga:{}", name.value());
+    let entry = quote_spanned! {ident.span()=>
+        __k::HandlerEntry::new(
+            ::core::module_path!(),
+            ::core::concat!(::core::module_path!(), #path),
+            #type_name,
+            #intake,
+            __k::start_saga::<#ty>,
+        )
+    };
+    Some(quote! {
+        const input_is_the_event: () = #check;
+        __k::inventory::submit! { __k::HandlerEntry { name: #subscription, ..#entry } }
+    })
+}
+
+/// A macro whose name is the saga's: a second saga of that name in the crate is a second
+/// definition, which rustc reports at both.
+fn claim(model: &Model) -> Option<TokenStream> {
+    (!model.broken && !model.options.local).then(|| {
+        let claim = format_ident!("saga__{}", names::mangled(&model.name.value()));
+        let place = model.name.span();
+        let claim = at(place, quote!(#claim));
+        quote_spanned! {place=>
+            #[doc(hidden)]
+            #[allow(non_local_definitions)]
+            #[macro_export]
+            macro_rules! #claim { () => {}; }
+        }
+    })
+}

@@ -1,0 +1,42 @@
+//! `#[saga]`: an `impl` block whose `#[step]` methods happen all, or are undone.
+
+mod arguments;
+mod expand;
+mod graph;
+mod hooks;
+mod model;
+mod options;
+mod parse;
+mod resolve;
+mod shape;
+mod signature;
+mod steps;
+mod types;
+
+use proc_macro2::TokenStream;
+
+use crate::mistakes::Mistakes;
+
+/// Expands `#[saga]`.
+pub(crate) fn attribute(
+    mistakes: &mut Mistakes,
+    attribute: TokenStream,
+    item: &TokenStream,
+) -> Option<TokenStream> {
+    let input = parse::attribute(mistakes, attribute, item)?;
+    let Some(model) = model::check(mistakes, &input) else {
+        let item = input.item;
+        return Some(quote::quote!(#item));
+    };
+    Some(expand::saga(&input.item, &model))
+}
+
+/// Refuses a `#[step]`, or another attribute of a saga's methods, that no `#[saga]` has taken.
+pub(crate) fn stray(
+    name: &'static str,
+) -> impl Fn(&mut Mistakes, TokenStream, &TokenStream) -> Option<TokenStream> {
+    move |mistakes, _attribute, item| {
+        mistakes.push(parse::stray(name, item));
+        None
+    }
+}

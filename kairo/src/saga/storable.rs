@@ -1,0 +1,140 @@
+//! What the code of `#[saga]` calls: how a saga's data are taken and stored.
+
+use std::fmt;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::View;
+use crate::{
+    blueprint::{self, Given, StepError, StepFuture, Stored},
+    error::Result as KairoResult,
+    handler::IntoFailure,
+    journal::slot::Slot,
+};
+
+type Result<T> = std::result::Result<T, StepError>;
+
+/// What a saga can store: its input, and what its steps return.
+// The functions are the trait's, so that a type that lacks it is reported once, where it stands, and
+// not once for each of its uses.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored by a saga",
+    label = "the input of a saga and what its steps return are stored, which `{Self}` does not support",
+    note = "put `#[kairo::data]` on the definition of `{Self}`, or derive `Serialize` and `Deserialize`"
+)]
+pub trait Storable: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What the saga was started with.
+    ///
+    /// # Errors
+    /// [`StepError::Undecodable`]
+    #[doc(hidden)]
+    fn input(given: Given<'_>) -> Result<Self> {
+        given.input()
+    }
+
+    /// The output of a step that has run.
+    ///
+    /// # Errors
+    /// [`StepError::Undecodable`]
+    #[doc(hidden)]
+    fn output(given: Given<'_>, step: usize) -> Result<Self> {
+        given.output(step)
+    }
+
+    /// The output of a step, if it has one.
+    ///
+    /// # Errors
+    /// [`StepError::Undecodable`]
+    #[doc(hidden)]
+    fn maybe(given: Given<'_>, step: usize) -> Result<Option<Self>> {
+        given.maybe(step)
+    }
+
+    /// Keeps the output of a method that cannot fail.
+    ///
+    /// # Errors
+    /// [`StepError::Unstorable`]
+    #[doc(hidden)]
+    fn stored(self) -> Result<Stored> {
+        blueprint::stored(self)
+    }
+
+    /// Keeps the output of a method that can fail.
+    ///
+    /// # Errors
+    /// As the method, or [`StepError::Unstorable`].
+    #[doc(hidden)]
+    fn stored_ok<E: IntoFailure>(output: std::result::Result<Self, E>) -> Result<Stored> {
+        blueprint::stored_ok(output)
+    }
+
+    /// The input, in a saga's typed state.
+    ///
+    /// # Errors
+    /// [`Error::Saga`](crate::Error::Saga) when it cannot be decoded any more.
+    #[doc(hidden)]
+    fn of_input(view: &View<'_>) -> KairoResult<Self> {
+        view.input()
+    }
+
+    /// What is known of a step, in a saga's typed state.
+    ///
+    /// # Errors
+    /// [`Error::Saga`](crate::Error::Saga) when its output cannot be decoded any more.
+    #[doc(hidden)]
+    fn slot(view: &View<'_>, step: &str) -> KairoResult<Slot<Self>> {
+        view.slot(step)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {}
+
+/// Puts a run where its caller wants it.
+pub fn run_step<'a>(future: impl Future<Output = Result<Stored>> + Send + 'a) -> StepFuture<'a> {
+    Box::pin(future)
+}
+
+/// What a migration has made of a state.
+///
+/// # Errors
+/// As the migration.
+pub fn migrated<E: IntoFailure>(
+    state: std::result::Result<serde_json::Value, E>,
+) -> Result<serde_json::Value> {
+    Ok(state.map_err(IntoFailure::into_failure)?)
+}
+
+/// A value that is shown if it can be: `(&Shown(&value)).shown()` finds the first of the two traits
+/// below that the value has.
+pub struct Shown<'a, T>(pub &'a T);
+
+impl<T> fmt::Debug for Shown<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+/// A value with a `Debug` of its own.
+pub trait ShownAsIs {
+    /// The value.
+    fn shown(&self) -> &dyn fmt::Debug;
+}
+
+impl<T: fmt::Debug> ShownAsIs for Shown<'_, T> {
+    fn shown(&self) -> &dyn fmt::Debug {
+        self.0
+    }
+}
+
+/// A value without.
+pub trait ShownByName {
+    /// Dots.
+    fn shown(&self) -> &dyn fmt::Debug;
+}
+
+impl<T> ShownByName for &Shown<'_, T> {
+    fn shown(&self) -> &dyn fmt::Debug {
+        *self
+    }
+}

@@ -1,0 +1,21 @@
+use kairo::prelude::*;
+
+struct Order;
+
+#[data]
+struct Paid;
+
+struct Checkout;
+
+#[saga("checkout")]
+impl Checkout {
+    #[step(pure)]
+    async fn charge(&self, _order: &Order) -> Paid {
+        Paid
+    }
+
+    #[step]
+    async fn ship(&self, _paid: &Paid) {}
+}
+
+fn main() {}

@@ -1,0 +1,25 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order;
+
+#[data]
+struct Paid;
+
+#[data]
+struct Reserved;
+
+struct Checkout;
+
+#[saga("checkout")]
+impl Checkout {
+    #[step(pure)]
+    async fn charge(&self, _order: &Order) -> Paid {
+        Paid
+    }
+
+    #[step]
+    async fn ship(&self, _reserved: &Reserved) {}
+}
+
+fn main() {}

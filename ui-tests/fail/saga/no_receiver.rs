@@ -1,0 +1,19 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order;
+
+#[data]
+struct Paid;
+
+struct Checkout;
+
+#[saga("checkout")]
+impl Checkout {
+    #[step(pure)]
+    async fn charge(_order: &Order) -> Paid {
+        Paid
+    }
+}
+
+fn main() {}

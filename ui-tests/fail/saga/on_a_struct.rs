@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[saga("checkout")]
+struct Checkout;
+
+fn main() {}

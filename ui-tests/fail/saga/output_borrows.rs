@@ -1,0 +1,16 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order;
+
+struct Checkout;
+
+#[saga("checkout")]
+impl Checkout {
+    #[step]
+    async fn charge(&self, order: &Order) -> &Order {
+        order
+    }
+}
+
+fn main() {}

@@ -1,0 +1,22 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order;
+
+#[data]
+struct Paid;
+
+struct Checkout;
+
+#[saga("checkout", output = chrage)]
+impl Checkout {
+    #[step(pure)]
+    async fn charge(&self, _order: &Order) -> Paid {
+        Paid
+    }
+
+    #[step]
+    async fn ship(&self, _paid: &Paid) {}
+}
+
+fn main() {}

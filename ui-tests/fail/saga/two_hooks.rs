@@ -1,0 +1,25 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order;
+
+#[data]
+struct Paid;
+
+struct Checkout;
+
+#[saga("checkout")]
+impl Checkout {
+    #[step(pure)]
+    async fn charge(&self, _order: &Order) -> Paid {
+        Paid
+    }
+
+    #[on_complete]
+    async fn tell(&self) {}
+
+    #[on_complete]
+    async fn tell_again(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,24 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order;
+
+#[data]
+struct Paid;
+
+struct Checkout;
+
+#[saga("checkout")]
+impl Checkout {
+    #[step(pure, when = is_paid)]
+    async fn charge(&self, _order: &Order) -> Paid {
+        Paid
+    }
+
+    fn is_paid(&self, _order: &Order) {}
+
+    #[step]
+    async fn ship(&self) {}
+}
+
+fn main() {}
