@@ -144,10 +144,7 @@ impl SagaRow {
     /// [`Error::WrongState`] when it has ended, or waits for somebody to decide.
     pub(crate) fn cancel(&mut self, now: Timestamp) -> Result {
         if !self.phase.is_live() {
-            let (id, word) = (self.id, self.phase.word());
-            return Err(Error::WrongState(format!(
-                "saga `{id}` is {word}: only one that is running or compensating can be cancelled"
-            )));
+            return Err(Self::uncancellable(self.id, self.phase));
         }
         if !self.cancelled {
             self.cancelled = true;
@@ -156,6 +153,14 @@ impl SagaRow {
             self.revision += 1;
         }
         Ok(())
+    }
+
+    /// The error for cancelling a saga that is not live.
+    pub(crate) fn uncancellable(id: Uuid, phase: Phase) -> Error {
+        let word = phase.word();
+        Error::WrongState(format!(
+            "saga `{id}` is {word}: only one that is running or compensating can be cancelled"
+        ))
     }
 }
 

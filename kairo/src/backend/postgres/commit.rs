@@ -14,6 +14,7 @@ use super::{
     lanes::{Batch, Entry},
     letters,
     rows::{Columns, event_columns, event_rows, int},
+    sagas,
     seen::Seen,
     shares, streams,
     tables::Tables,
@@ -84,9 +85,14 @@ enum Sort {
 }
 
 fn sort(unit: &Unit) -> Sort {
-    let Unit { progress, letters, unscheduled, scheduled, removals, appends, snapshots } = unit;
-    let others =
-        letters.len() + unscheduled.len() + scheduled.len() + removals.len() + snapshots.len();
+    let Unit { progress, letters, unscheduled, scheduled, removals, appends, snapshots, sagas } =
+        unit;
+    let others = letters.len()
+        + unscheduled.len()
+        + scheduled.len()
+        + removals.len()
+        + snapshots.len()
+        + sagas.len();
     match (progress.as_slice(), appends.as_slice()) {
         _ if 0 < others => Sort::Mixed,
         ([], []) => Sort::Nothing,
@@ -268,6 +274,9 @@ impl Change for Writing<'_> {
         insert(connection, tables, unit, &mut plan).await?;
         for snapshot in &unit.snapshots {
             streams::keep(connection, tables, snapshot).await?;
+        }
+        for (row, change) in plan.sagas.iter().zip(&unit.sagas) {
+            sagas::set(connection, tables, row, change).await?;
         }
         Ok(Committed { placed: plan.placed })
     }
