@@ -19,6 +19,8 @@ use serde_json::json;
 
 use super::{Place, event};
 
+mod sagas;
+
 /// What can happen.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
@@ -31,6 +33,7 @@ pub(crate) enum Step {
     Join(Uuid),
     Renew(Uuid),
     Leave(Uuid),
+    Sagas(sagas::Call),
 }
 
 fn time(seconds: u8) -> Timestamp {
@@ -216,16 +219,20 @@ fn units() -> impl Strategy<Value = Unit> {
         prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(removals(), 1..3)],
         prop::collection::vec(appends(), 0..3),
         snapshots(),
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(sagas::changes(), 1..3)],
     )
         .prop_map(
-            |(progress, letters, unscheduled, scheduled, removals, appends, snapshots)| Unit {
-                progress,
-                letters,
-                unscheduled,
-                scheduled,
-                removals,
-                appends,
-                snapshots,
+            |(progress, letters, unscheduled, scheduled, removals, appends, snapshots, sagas)| {
+                Unit {
+                    progress,
+                    letters,
+                    unscheduled,
+                    scheduled,
+                    removals,
+                    appends,
+                    snapshots,
+                    sagas,
+                }
             },
         )
 }
@@ -248,6 +255,8 @@ fn owner() -> impl Strategy<Value = Uuid> {
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => units().prop_map(Step::Commit),
+        6 => sagas::units().prop_map(Step::Commit),
+        4 => sagas::calls().prop_map(Step::Sagas),
         3 => (owner(), claims()).prop_map(|(owner, claim)| Step::Claim(owner, claim)),
         1 => (name(), 1..6_u64)
             .prop_map(|(subscription, epoch)| Step::Release { subscription, epoch }),
@@ -290,6 +299,7 @@ async fn take(store: &dyn Backend, step: Step) -> String {
         Step::Join(id) => format!("{:?}", store.join(&member(id), LEASE).await),
         Step::Renew(id) => format!("{:?}", store.renew(&member(id), LEASE).await),
         Step::Leave(id) => format!("{:?}", store.leave(id).await),
+        Step::Sagas(call) => sagas::make(store, call).await,
     }
 }
 
@@ -302,8 +312,10 @@ async fn dump(store: &dyn Backend) -> String {
     let count = store.count(Position::at_sequence(3), &Selection::All, 1_000).await.unwrap();
     let next_due = store.next_due().await;
     let (streams, fates) = (dump_streams(store).await, dump_fates(store).await);
+    let sagas = sagas::dump(store).await;
     format!(
-        "{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}\n{streams}\n{fates}"
+        "{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}\n{streams}\n{fates}\n\
+         {sagas}"
     )
 }
 

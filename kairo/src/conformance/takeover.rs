@@ -108,10 +108,11 @@ pub async fn what_has_ended_or_waits_for_people_is_not_claimed(case: Case) -> Re
     for phase in Phase::ALL.into_iter().filter(|phase| !phase.is_live()) {
         let row = SagaRow { owner: Some(case.owner()), ..case.saga() };
         case.start(&row).await?;
-        case.write_saga(end_of(&row, phase)).await?;
+        case.write_saga(SagaWrite { keep: true, ..end_of(&row, phase) }).await?;
         assert!(case.claim_orders(9).await?.is_empty(), "{phase:?}");
         assert_eq!(case.store.next_saga(&names).await?, None);
         let seen = case.the_saga(row.id).await?;
+        assert_eq!(seen.owner, None);
         let write = write_of(&seen, "again");
         case.write_saga(SagaWrite { phase: Phase::Compensating, ..write }).await?;
         assert_eq!(ids(&case.claim_orders(9).await?), [row.id], "{phase:?}");

@@ -57,6 +57,10 @@ pub trait Journal: Store {
     ///
     /// In a store that is not shared, whoever else was the owner is gone, so only what `owner` has
     /// itself is passed over. In one that is, so is what a member has whose lease runs.
+    ///
+    /// A claim that failed may have taken effect: its sagas have their new owner, who is not given
+    /// them again, until [`release_sagas`](Self::release_sagas) gives them back. A store may answer
+    /// with fewer sagas than there are.
     fn claim_sagas<'a>(
         &'a self,
         owner: Uuid,

@@ -131,7 +131,7 @@ impl SagaRow {
         self.due = write.due;
         self.changed = write.changed;
         self.state = write.state.clone();
-        if !write.keep {
+        if !write.keeps_owner() {
             self.owner = None;
         }
         self.revision += 1;
@@ -211,8 +211,16 @@ pub struct SagaWrite {
     pub changed: Timestamp,
     /// As in [`SagaRow`].
     pub state: Bytes,
-    /// Whether the owner stays; otherwise it is given back.
+    /// Whether the owner stays; otherwise, and where the phase is not live, it is given back.
     pub keep: bool,
+}
+
+impl SagaWrite {
+    /// Whether whoever has the saga has it from now on as well.
+    #[must_use]
+    pub const fn keeps_owner(&self) -> bool {
+        self.keep && self.phase.is_live()
+    }
 }
 
 /// Which sagas are wanted.

@@ -34,6 +34,7 @@ mod steering;
 mod streams;
 mod tables;
 mod timetable;
+mod together;
 
 use std::{
     fmt,

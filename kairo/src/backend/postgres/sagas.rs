@@ -88,7 +88,7 @@ pub(super) fn bind_write(statement: Statement, write: &SagaWrite) -> Statement {
         .bind(write.due.as_microsecond())
         .bind(write.changed.as_microsecond())
         .bind(&write.state[..])
-        .bind(write.keep)
+        .bind(write.keeps_owner())
 }
 
 /// Reads a saga.
@@ -209,7 +209,7 @@ pub(super) fn shows(rows: &[SagaRow], change: &SagaChange) -> bool {
 pub(super) fn concerns_others(change: &SagaChange) -> bool {
     match change {
         SagaChange::Start(row) => row.owner.is_none(),
-        SagaChange::Write(write) => !write.keep || !write.phase.is_live(),
+        SagaChange::Write(write) => !write.keeps_owner(),
         SagaChange::Cancel { .. } => true,
     }
 }

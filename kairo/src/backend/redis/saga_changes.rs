@@ -32,7 +32,7 @@ pub(super) fn write_sagas(command: &mut Cmd, changes: &[SagaChange]) {
             }
             SagaChange::Write(write) => {
                 command.arg("write").arg(id).arg(write.epoch).arg(write.revision);
-                command.arg(u8::from(write.keep));
+                command.arg(u8::from(write.keeps_owner()));
                 write_state(command, write);
             }
             SagaChange::Cancel { now, .. } => {
