@@ -1,15 +1,25 @@
-//! What can happen to sagas: a part of the model of stores.
+//! Whatever happens to sagas, they end as those in memory do: a part of the tests of back ends.
+
+use std::time::Duration;
 
 use kairo::{
-    Uuid,
-    clock::Timestamp,
+    Uuid, backend,
+    clock::{Clock, Timestamp},
     delivery::Backend,
     journal::{Phase, SagaChange, SagaFilter, SagaRow, SagaWrite},
+    lease::Member,
     store::Unit,
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestCaseError};
 
-use super::{appends, owner, time};
+/// What can happen to sagas alone.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Change(Vec<SagaChange>),
+    Call(Call),
+    Join(Uuid),
+    Leave(Uuid),
+}
 
 /// A call that changes sagas beside units.
 #[derive(Clone, Debug)]
@@ -17,6 +27,15 @@ pub(crate) enum Call {
     Claim { owner: Uuid, now: Timestamp, limit: usize },
     Release(Uuid),
     Prune { before: Timestamp, limit: usize },
+}
+
+fn time(seconds: u8) -> Timestamp {
+    Timestamp::from_second(i64::from(seconds)).unwrap()
+}
+
+/// Ids of processes.
+fn owner() -> impl Strategy<Value = Uuid> {
+    (1..4_u128).prop_map(Uuid::from_u128)
 }
 
 fn id() -> impl Strategy<Value = Uuid> {
@@ -85,15 +104,6 @@ pub(crate) fn changes() -> impl Strategy<Value = SagaChange> {
     ]
 }
 
-/// Units of the kind that sagas commit: a change of one, and events.
-pub(crate) fn units() -> impl Strategy<Value = Unit> {
-    (changes(), prop::collection::vec(appends(), 0..2)).prop_map(|(change, appends)| Unit {
-        appends,
-        sagas: vec![change],
-        ..Unit::default()
-    })
-}
-
 pub(crate) fn calls() -> impl Strategy<Value = Call> {
     prop_oneof![
         3 => (owner(), 0..4_u8, 0..4_usize)
@@ -102,6 +112,16 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
         1 => (0..5_u8, 0..3_usize)
             .prop_map(|(before, limit)| Call::Prune { before: time(before), limit }),
     ]
+}
+
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => prop::collection::vec(changes(), 1..3).prop_map(Step::Change),
+        4 => calls().prop_map(Step::Call),
+        1 => owner().prop_map(Step::Join),
+        1 => owner().prop_map(Step::Leave),
+    ];
+    prop::collection::vec(step, 1..40)
 }
 
 fn names() -> [String; 2] {
@@ -130,4 +150,42 @@ pub(crate) async fn dump(store: &dyn Backend) -> String {
         lines.push(format!("{next:?} {of_key:?}"));
     }
     lines.join("\n")
+}
+
+/// So long that no test sees its end.
+const LEASE: Duration = Duration::from_hours(1);
+
+async fn take(store: &dyn Backend, step: Step) -> String {
+    match step {
+        Step::Change(sagas) => {
+            format!("{:?}", store.commit(Unit { sagas, ..Unit::default() }).await)
+        }
+        Step::Call(call) => make(store, call).await,
+        Step::Join(id) => {
+            let member = Member { id, name: id.to_string(), subscriptions: Vec::new() };
+            format!("{:?}", store.join(&member, LEASE).await)
+        }
+        Step::Leave(id) => format!("{:?}", store.leave(id).await),
+    }
+}
+
+/// Takes the same steps in the store in memory that `url` names and in another one, and compares
+/// what comes of them.
+pub(crate) async fn check(
+    url: &str,
+    store: &dyn Backend,
+    steps: Vec<Step>,
+) -> Result<(), TestCaseError> {
+    let memory = backend::open(url, &Clock::system()).await.unwrap();
+    for step in steps {
+        let expected = take(&*memory, step.clone()).await;
+        prop_assert_eq!(take(store, step.clone()).await, expected, "{:?}", step);
+    }
+    prop_assert_eq!(dump(store).await, dump(&*memory).await);
+    Ok(())
+}
+
+/// Runs a test that waits for a store.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
 }

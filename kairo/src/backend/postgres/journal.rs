@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    PostgresStore,
-    connections::answered,
+    PostgresStore, Shared,
+    failure::is_lost,
     rows::{int, time},
     sagas::{read_all, saga_columns},
 };
@@ -31,10 +31,14 @@ const CLAIM: &str = concat!(
        AND due <= $2 ORDER BY due, id LIMIT $4 FOR UPDATE SKIP LOCKED) AS l), \
      taken AS (SELECT id FROM (SELECT * FROM free UNION ALL SELECT * FROM lost) AS a \
       ORDER BY due, id LIMIT $4) \
-     UPDATE {s}kairo_saga SET owner = $1, epoch = epoch + 1, revision = revision + 1 \
+     UPDATE {s}kairo_saga SET owner = $1, claim = $5, epoch = epoch + 1, revision = revision + 1 \
      WHERE id = ANY (ARRAY(SELECT id FROM taken)) RETURNING ",
     saga_columns!()
 );
+
+/// What a claim has taken whose answer was lost.
+const CLAIMED: &str =
+    concat!("SELECT ", saga_columns!(), " FROM {s}kairo_saga WHERE held = $1 AND claim = $2");
 
 const RELEASE: &str = "UPDATE {s}kairo_saga SET owner = NULL WHERE held = $1";
 
@@ -75,15 +79,24 @@ impl Journal for PostgresStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<SagaRow>>> {
         Box::pin(async move {
-            let claim = self.shared.tables.query(CLAIM).bind(owner).bind(now.as_microsecond());
-            let claim = claim.bind(names).bind(int(limit as u64));
-            // Once: a repetition would pass over what the first has taken.
-            let mut lease = self.shared.pool.lend().await?;
-            let claimed = answered(claim.fetch_all(&mut lease.connection)).await;
-            lease.end(claimed.as_ref().err());
-            let claimed =
-                claimed.map_err(|error| self.shared.failing.of("claiming sagas of", error))?;
-            let mut rows = read_all(&claimed).map_err(|error| self.unreadable(error))?;
+            const CLAIMING: &str = "claiming sagas of";
+            let Shared { tables, pool, failing, clock, .. } = &*self.shared;
+            let (now, limit, id) = (now.as_microsecond(), int(limit as u64), clock.new_id());
+            let claim = || {
+                let claim = tables.query(CLAIM).bind(owner).bind(now).bind(names).bind(limit);
+                pool.fetch_once(claim.bind(id))
+            };
+            let claimed = || tables.query(CLAIMED).bind(owner).bind(id);
+            let mut rows = claim().await?;
+            if rows.as_ref().is_err_and(is_lost) {
+                // A repetition alone would pass over what the first has taken.
+                rows = Ok(pool.fetch(CLAIMING, claimed).await?);
+                if rows.as_ref().is_ok_and(Vec::is_empty) {
+                    rows = claim().await?;
+                }
+            }
+            let rows = rows.map_err(|error| failing.of(CLAIMING, error))?;
+            let mut rows = read_all(&rows).map_err(|error| self.unreadable(error))?;
             rows.sort_unstable_by_key(|row| (row.due, row.id));
             Ok(rows)
         })

@@ -1,7 +1,7 @@
 -- How far each saga is. `owner` carries it on, `epoch` and `revision` rise with claims and changes,
 -- and of one `saga` and `key` there is one. What changes with every step is in no index, so that a
 -- step touches the row alone: `waits` is when a saga is due that nobody has, `held` who has one that
--- goes on, and `ended` when it ended.
+-- goes on, and `ended` when it ended. `claim` is the call that claimed it last.
 CREATE TABLE {s}kairo_saga (
     id          uuid    PRIMARY KEY,
     saga        text    COLLATE "C" NOT NULL,
@@ -11,6 +11,7 @@ CREATE TABLE {s}kairo_saga (
     due         bigint  NOT NULL,
     cancelled   boolean NOT NULL,
     owner       uuid,
+    claim       uuid,
     epoch       bigint  NOT NULL,
     revision    bigint  NOT NULL,
     correlation uuid    NOT NULL,

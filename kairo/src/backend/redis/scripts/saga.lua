@@ -55,10 +55,3 @@ local function set_owner(id, saga, owner)
   end
   list_saga(id, saga, after)
 end
-
--- Gives back all that an owner has and that goes on.
-local function release_sagas(owner)
-  for _, id in ipairs(redis.call('ZRANGE', home .. 'sagas-of:' .. owner, 0, -1)) do
-    set_owner(id, saga_at(id), nil)
-  end
-end

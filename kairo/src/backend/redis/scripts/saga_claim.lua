@@ -1,18 +1,26 @@
 -- Takes over sagas that are due and that nobody has, or only somebody whose lease has run out: those
--- of these names, the longest due first. A repetition is told which they were.
+-- of these names, the longest due first. The reply is their ids.
 local owner, latest, limit = take(), take(), take_count()
-for _, other in ipairs(redis.call('SMEMBERS', home .. 'saga-owners')) do
-  if other ~= owner and not is_alive(other) then
-    release_sagas(other)
-  end
+local due, wanted = {}, {}
+
+local function due_in(room, ...)
+  return redis.call('ZRANGEBYSCORE', home .. room, '-inf', latest, 'WITHSCORES', ...)
 end
 
-local due = {}
 for _ = 1, take_count() do
-  local found = redis.call('ZRANGEBYSCORE', home .. 'sagas-due:' .. take(), '-inf', latest,
-    'WITHSCORES', 'LIMIT', 0, limit)
+  local name = take()
+  wanted[name] = true
+  local found = due_in('sagas-due:' .. name, 'LIMIT', 0, limit)
   for index = 1, #found, 2 do
     due[#due + 1] = { id = found[index], at = tonumber(found[index + 1]) }
+  end
+end
+for _, other in ipairs(redis.call('SMEMBERS', home .. 'saga-owners')) do
+  local found = other ~= owner and not is_alive(other) and due_in('sagas-of:' .. other) or {}
+  for index = 1, #found, 2 do
+    if wanted[redis.call('HGET', home .. 'saga:' .. found[index], 'saga')] then
+      due[#due + 1] = { id = found[index], at = tonumber(found[index + 1]) }
+    end
   end
 end
 table.sort(due, function(one, other)
@@ -22,9 +30,6 @@ table.sort(due, function(one, other)
   return one.at < other.at
 end)
 
-if #due == 0 then
-  return ''
-end
 local claimed = {}
 for index = 1, math.min(limit, #due) do
   local id = due[index].id
@@ -32,5 +37,8 @@ for index = 1, math.min(limit, #due) do
   redis.call('HINCRBY', home .. 'saga:' .. id, 'epoch', 1)
   redis.call('HINCRBY', home .. 'saga:' .. id, 'revision', 1)
   claimed[index] = id
+end
+if #claimed == 0 then
+  return ''
 end
 return keep(table.concat(claimed, ' '))
