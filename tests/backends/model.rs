@@ -17,7 +17,7 @@ use kairo::{
 use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::json;
 
-use super::{Place, event};
+use super::{Place, event, sagas};
 
 /// What can happen.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ pub(crate) enum Step {
     Join(Uuid),
     Renew(Uuid),
     Leave(Uuid),
+    Sagas(sagas::Call),
 }
 
 fn time(seconds: u8) -> Timestamp {
@@ -216,18 +217,31 @@ fn units() -> impl Strategy<Value = Unit> {
         prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(removals(), 1..3)],
         prop::collection::vec(appends(), 0..3),
         snapshots(),
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(sagas::changes(), 1..3)],
     )
         .prop_map(
-            |(progress, letters, unscheduled, scheduled, removals, appends, snapshots)| Unit {
-                progress,
-                letters,
-                unscheduled,
-                scheduled,
-                removals,
-                appends,
-                snapshots,
+            |(progress, letters, unscheduled, scheduled, removals, appends, snapshots, sagas)| {
+                Unit {
+                    progress,
+                    letters,
+                    unscheduled,
+                    scheduled,
+                    removals,
+                    appends,
+                    snapshots,
+                    sagas,
+                }
             },
         )
+}
+
+/// Units of the kind that sagas commit: a change of one, and events.
+fn saga_units() -> impl Strategy<Value = Unit> {
+    (sagas::changes(), prop::collection::vec(appends(), 0..2)).prop_map(|(change, appends)| Unit {
+        appends,
+        sagas: vec![change],
+        ..Unit::default()
+    })
 }
 
 fn claims() -> impl Strategy<Value = Claim> {
@@ -248,6 +262,8 @@ fn owner() -> impl Strategy<Value = Uuid> {
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => units().prop_map(Step::Commit),
+        6 => saga_units().prop_map(Step::Commit),
+        4 => sagas::calls().prop_map(Step::Sagas),
         3 => (owner(), claims()).prop_map(|(owner, claim)| Step::Claim(owner, claim)),
         1 => (name(), 1..6_u64)
             .prop_map(|(subscription, epoch)| Step::Release { subscription, epoch }),
@@ -290,6 +306,7 @@ async fn take(store: &dyn Backend, step: Step) -> String {
         Step::Join(id) => format!("{:?}", store.join(&member(id), LEASE).await),
         Step::Renew(id) => format!("{:?}", store.renew(&member(id), LEASE).await),
         Step::Leave(id) => format!("{:?}", store.leave(id).await),
+        Step::Sagas(call) => sagas::make(store, call).await,
     }
 }
 
@@ -302,8 +319,10 @@ async fn dump(store: &dyn Backend) -> String {
     let count = store.count(Position::at_sequence(3), &Selection::All, 1_000).await.unwrap();
     let next_due = store.next_due().await;
     let (streams, fates) = (dump_streams(store).await, dump_fates(store).await);
+    let sagas = sagas::dump(store).await;
     format!(
-        "{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}\n{streams}\n{fates}"
+        "{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}\n{streams}\n{fates}\n\
+         {sagas}"
     )
 }
 

@@ -16,6 +16,7 @@
 //! | `kairo_parked` | events that wait: for a retry when `due`, `behind` another of their key, for a `newer` binary, or for running `alone` |
 //! | `kairo_dead_letter` | events that handlers could not process; `due` is set while one is reprocessed |
 //! | `kairo_timetable` | events that are not due yet |
+//! | `kairo_saga` | a row for each saga: `owner` carries it on, `epoch` rises with each claim and `revision` with each change, `state` is JSON |
 //! | `kairo_value` | single values: `created` is when the store was made, `epoch` that of the last claim, `newest` the sequence that the log had reached when events were last deleted |
 //!
 //! ```sql
@@ -36,6 +37,10 @@
 //! | `subscriptions`, `subscription:<name>`, `parked:<name>` | names; who has which partitions, and how far they are; events that wait |
 //! | `letter`, `letters`, `letters-of:<name>`, `letters-at:<name>`, `letters-pending:<name>` | dead letters by id, and in the orders in which they are looked for |
 //! | `delayed`, `timetable` | events that are not due yet |
+//! | `saga:<id>` | a saga: a hash with the columns of `kairo_saga` in SQLite, ids and numbers as text, and `place`, by which lists have it |
+//! | `sagas`, `sagas-named:<saga>`, `saga-keys:<saga>` | sagas by their start, those of one name, and by key |
+//! | `sagas-due:<saga>`, `sagas-of:<owner>`, `saga-owners` | those that go on: by when they are due where nobody has them, else with their owners |
+//! | `sagas-ended` | those that are over, by their end |
 //! | `members`, `leases` | the processes that share the store |
 //! | `client:<id>` | what a process asked for lately, so that it can ask again; it goes by itself |
 //! | `meta` | single values, such as `schema` and the last `sequence` |
@@ -53,8 +58,8 @@
 //! | `kairo_member` | the processes that share the work, while their leases run |
 //! | `kairo_store`, `kairo_schema` | which log this is, and the migrations that have run |
 //!
-//! `kairo_gone`, `kairo_snapshot`, `kairo_parked`, `kairo_dead_letter` and `kairo_timetable` are as
-//! in SQLite.
+//! `kairo_gone`, `kairo_snapshot`, `kairo_parked`, `kairo_dead_letter`, `kairo_timetable` and
+//! `kairo_saga` are as in SQLite; `waits`, `held` and `ended` of a saga are for indexes.
 //!
 //! ```sql
 //! SELECT time, payload::json ->> 'email' FROM kairo_log WHERE name = 'user.created';

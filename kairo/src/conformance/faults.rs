@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{
-    case::{Case, ids},
+    case::{Case, assert_same, ids},
     pair::LONG,
+    saga::{end_of, of_sagas, write_of},
 };
 use crate::{
     delivery::{
@@ -13,6 +16,7 @@ use crate::{
     },
     error::{Error, Result},
     event::record::EventData,
+    journal::{Phase, SagaChange, SagaRow, SagaWrite},
     store::{Append, BoxFuture, Position, StreamRange, Unit, Version},
     testing::faults::{FaultyStore, When},
 };
@@ -58,6 +62,78 @@ pub async fn an_operator_who_repeats_ends_right(case: Case) -> Result {
         }
     }
     Ok(())
+}
+
+/// The same for whoever carries a saga on: what is refused the second time took effect the first.
+pub async fn whoever_repeats_carries_a_saga_on(case: Case) -> Result {
+    for when in [When::Before, When::After] {
+        for nth in 1..CALLS_MAX {
+            let part = case.part(format!("{when:?}{nth}"));
+            let faulty = Arc::new(FaultyStore::new(Arc::clone(&case.store)));
+            let failing: Arc<dyn Backend> = faulty.clone();
+            let part = part.joined("carrying on").await?;
+            faulty.fail_nth(nth, when);
+            let ended = carry_on(&part.within(&failing)).await?;
+            assert_same(&part.the_saga(ended.id).await?, &ended);
+            assert_eq!(part.version_of("one").await?, 3, "each event is there once");
+            if faulty.faults() == 0 {
+                break;
+            }
+            assert!(nth + 1 < CALLS_MAX, "the story has no end");
+        }
+    }
+    Ok(())
+}
+
+/// A saga's life: it is started, cancelled, given back, claimed, and ends.
+async fn carry_on(case: &Case) -> Result<SagaRow> {
+    let mut row = SagaRow { owner: Some(case.owner()), ..case.saga() };
+    let start = SagaChange::Start(row.clone());
+    match twice(|| change_with_event(case, &start)).await {
+        Err(Error::SagaExists { key: None, id }) => assert_eq!(id, row.id),
+        started => started?,
+    }
+    write_on(case, &mut row, |row| write_of(row, "first")).await?;
+    let now = case.now();
+    twice(|| case.cancel_saga(row.id, now)).await?;
+    twice(|| case.store.release_sagas(case.owner())).await?;
+    if let Err(Error::Store { .. }) = case.claim_orders(9).await {
+        // It may be claimed already, and whoever has it is not given it again.
+        case.store.release_sagas(case.owner()).await?;
+        case.claim_orders(9).await?;
+    }
+    row = read_again(case, row.id).await?;
+    assert_eq!((row.owner, row.cancelled), (Some(case.owner()), true));
+    write_on(case, &mut row, |row| end_of(row, Phase::Compensated)).await?;
+    Ok(row)
+}
+
+/// Writes what follows from a saga as it was seen, and sees to it that it is there.
+async fn write_on(case: &Case, row: &mut SagaRow, write: impl Fn(&SagaRow) -> SagaWrite) -> Result {
+    let write = write(row);
+    let change = SagaChange::Write(write.clone());
+    let written = twice(|| change_with_event(case, &change)).await;
+    let has_moved = matches!(written, Err(Error::SagaMoved { .. }));
+    if !has_moved {
+        written?;
+    }
+    let seen = read_again(case, row.id).await?;
+    assert_eq!((seen.revision, &seen.state), (write.revision + 1, &write.state));
+    *row = seen;
+    Ok(())
+}
+
+async fn change_with_event(case: &Case, change: &SagaChange) -> Result {
+    let appends = vec![Append::one(case.event("one"))];
+    let unit = Unit { appends, ..of_sagas(vec![change.clone()]) };
+    case.store.commit(unit).await.map(drop)
+}
+
+async fn read_again(case: &Case, id: Uuid) -> Result<SagaRow> {
+    match case.the_saga(id).await {
+        Err(Error::Store { .. }) => case.the_saga(id).await,
+        read => read,
+    }
 }
 
 /// Calls twice where the first call fails.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A lease that runs out while a law waits for that.
-const SHORT: Duration = Duration::from_millis(200);
+pub(super) const SHORT: Duration = Duration::from_millis(200);
 
 /// Waits until nobody sees a member any more.
 async fn until_gone(case: &Case, id: Uuid) -> Result {

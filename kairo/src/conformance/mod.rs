@@ -27,8 +27,10 @@
 
 mod case;
 mod pair;
+mod saga;
 pub mod deliveries;
 pub mod faults;
+pub mod journal;
 pub mod letters;
 pub mod log;
 pub mod members;
@@ -38,7 +40,10 @@ pub mod retention;
 pub mod sharing;
 pub mod steering;
 pub mod streams;
+pub mod takeover;
 pub mod timetable;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt::Display, sync::Arc};
 
@@ -144,6 +149,7 @@ macro_rules! conformance {
                 $crate::__tests! { once, "current_thread", $harness, [$($(#[$attribute])+)?], faults:
                     a_caller_that_repeats_ends_right
                     an_operator_who_repeats_ends_right
+                    whoever_repeats_carries_a_saga_on
                 }
             }
 
@@ -175,6 +181,23 @@ macro_rules! conformance {
                     many_who_claim_at_a_time_share
                     subscriptions_show_who_has_what
                     a_skip_fences_the_owner_of_its_key_alone
+                }
+            }
+
+            mod pruning {
+                use super::*;
+
+                $crate::__tests! { once, "current_thread", $harness, [$($(#[$attribute])+)?], journal:
+                    finished_sagas_are_pruned
+                }
+            }
+
+            mod leases {
+                use super::*;
+
+                $crate::__tests! { alone, "multi_thread", $harness, [$($(#[$attribute])+)?], takeover:
+                    what_a_dead_member_had_of_sagas_is_free
+                    what_a_living_member_has_of_sagas_is_not_free
                 }
             }
 
@@ -310,6 +333,34 @@ macro_rules! __laws {
             }
         }
 
+        mod journal {
+            use super::*;
+
+            $crate::__tests! { $run, $flavor, $harness, $attributes, journal:
+                a_saga_comes_back_as_it_was
+                a_start_key_is_taken_once
+                one_of_many_starts_under_a_key
+                a_write_shows_what_it_has_seen
+                one_of_many_writes_a_revision
+                a_saga_and_its_events_take_effect_together
+                a_repeated_event_does_not_stop_its_saga
+                a_cancelled_saga_says_so
+                a_finished_saga_cannot_be_cancelled
+                sagas_are_listed_oldest_first
+            }
+        }
+
+        mod takeover {
+            use super::*;
+
+            $crate::__tests! { $run, $flavor, $harness, $attributes, takeover:
+                a_claim_takes_what_is_due_and_free
+                what_one_has_claimed_no_other_gets
+                what_is_given_back_can_be_claimed
+                what_has_ended_or_waits_for_people_is_not_claimed
+            }
+        }
+
         mod steering {
             use super::*;
 
@@ -347,49 +398,4 @@ macro_rules! __test {
             $crate::conformance::$run($harness, $crate::conformance::$group::$law).await;
         }
     };
-}
-
-#[cfg(test)]
-mod tests {
-    const GROUPS: [&str; 12] = [
-        include_str!("deliveries.rs"),
-        include_str!("faults.rs"),
-        include_str!("letters.rs"),
-        include_str!("log.rs"),
-        include_str!("members.rs"),
-        include_str!("reading.rs"),
-        include_str!("restart.rs"),
-        include_str!("retention.rs"),
-        include_str!("sharing.rs"),
-        include_str!("steering.rs"),
-        include_str!("streams.rs"),
-        include_str!("timetable.rs"),
-    ];
-
-    /// What follows `mark` in a text, up to `end`.
-    fn between<'a>(text: &'a str, mark: &'a str, end: char) -> impl Iterator<Item = &'a str> {
-        text.split(mark).skip(1).map(move |rest| rest.split(end).next().unwrap_or_default())
-    }
-
-    #[test]
-    fn every_law_is_made_a_test() {
-        let listed: Vec<_> = include_str!("mod.rs").split_whitespace().collect();
-        for name in GROUPS.iter().flat_map(|group| between(group, "pub async fn ", '(')) {
-            assert!(listed.contains(&name), "`{name}` is in no list");
-        }
-    }
-
-    #[test]
-    fn every_promise_of_a_contract_is_a_law() {
-        let contracts = [
-            include_str!("../store/mod.rs"),
-            include_str!("../delivery/mod.rs"),
-            include_str!("../lease.rs"),
-        ];
-        let laws: Vec<_> =
-            GROUPS.iter().flat_map(|group| between(group, "pub async fn ", '(')).collect();
-        for promise in contracts.iter().flat_map(|contract| between(contract, "/// - `", '`')) {
-            assert!(laws.contains(&promise), "`{promise}` is promised, and no law");
-        }
-    }
 }

@@ -58,8 +58,12 @@ impl Case {
 
     /// Joins for long, and claims as this member from now on.
     pub(super) async fn joined(&self, name: &str) -> Result<Self> {
-        let member = self.member(name);
-        self.store.join(&member, LONG).await?;
+        self.joined_as(&self.member(name)).await
+    }
+
+    /// The same as this member.
+    pub(super) async fn joined_as(&self, member: &Member) -> Result<Self> {
+        self.store.join(member, LONG).await?;
         Ok(self.owned_by(member.id))
     }
 

@@ -33,6 +33,11 @@ pub const STATE_MAX: usize = 4 * 1024 * 1024;
 ///   that succeeds raises the revision by one.
 /// - `one_of_many_writes_a_revision`
 /// - `a_saga_and_its_events_take_effect_together`
+/// - `a_repeated_event_does_not_stop_its_saga`: an event whose derived id the log has is no reason to
+///   refuse the unit.
+/// - `whoever_repeats_carries_a_saga_on`: a repeated start is refused with the caller's own id, a
+///   repeated write as one that has seen too little; reading the saga says whether the first took
+///   effect.
 /// - `a_claim_takes_what_is_due_and_free`, the longest due first, under the next epoch, and with the
 ///   revision raised by one.
 /// - `what_one_has_claimed_no_other_gets`
@@ -54,6 +59,10 @@ pub trait Journal: Store {
     ///
     /// In a store that is not shared, whoever else was the owner is gone, so only what `owner` has
     /// itself is passed over. In one that is, so is what a member has whose lease runs.
+    ///
+    /// A claim that failed may have taken effect: its sagas have their new owner, who is not given
+    /// them again, until [`release_sagas`](Self::release_sagas) gives them back. A store may answer
+    /// with fewer sagas than there are.
     fn claim_sagas<'a>(
         &'a self,
         owner: Uuid,

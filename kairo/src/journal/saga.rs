@@ -131,7 +131,7 @@ impl SagaRow {
         self.due = write.due;
         self.changed = write.changed;
         self.state = write.state.clone();
-        if !write.keep {
+        if !write.keeps_owner() {
             self.owner = None;
         }
         self.revision += 1;
@@ -144,10 +144,7 @@ impl SagaRow {
     /// [`Error::WrongState`] when it has ended, or waits for somebody to decide.
     pub(crate) fn cancel(&mut self, now: Timestamp) -> Result {
         if !self.phase.is_live() {
-            let (id, word) = (self.id, self.phase.word());
-            return Err(Error::WrongState(format!(
-                "saga `{id}` is {word}: only one that is running or compensating can be cancelled"
-            )));
+            return Err(Self::uncancellable(self.id, self.phase));
         }
         if !self.cancelled {
             self.cancelled = true;
@@ -156,6 +153,14 @@ impl SagaRow {
             self.revision += 1;
         }
         Ok(())
+    }
+
+    /// The error for cancelling a saga that is not live.
+    pub(crate) fn uncancellable(id: Uuid, phase: Phase) -> Error {
+        let word = phase.word();
+        Error::WrongState(format!(
+            "saga `{id}` is {word}: only one that is running or compensating can be cancelled"
+        ))
     }
 }
 
@@ -206,8 +211,16 @@ pub struct SagaWrite {
     pub changed: Timestamp,
     /// As in [`SagaRow`].
     pub state: Bytes,
-    /// Whether the owner stays; otherwise it is given back.
+    /// Whether the owner stays; otherwise, and where the phase is not live, it is given back.
     pub keep: bool,
+}
+
+impl SagaWrite {
+    /// Whether whoever has the saga has it from now on as well.
+    #[must_use]
+    pub const fn keeps_owner(&self) -> bool {
+        self.keep && self.phase.is_live()
+    }
 }
 
 /// Which sagas are wanted.

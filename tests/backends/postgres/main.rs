@@ -8,7 +8,10 @@ mod deleting;
 mod order;
 mod place;
 mod refused;
+#[path = "../sagas.rs"]
+mod sagas;
 mod shared;
+mod steps;
 
 use std::time::Duration;
 

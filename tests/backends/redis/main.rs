@@ -7,6 +7,8 @@ mod away;
 mod bus;
 #[path = "../model.rs"]
 mod model;
+#[path = "../sagas.rs"]
+mod sagas;
 mod proxy;
 mod refused;
 mod server;
@@ -102,6 +104,16 @@ proptest! {
     #[ignore = "needs Redis: run ./test"]
     fn redis_does_what_memory_does(steps in model::steps()) {
         model::check("memory:?shared=true", &Place::new(), steps)?;
+    }
+
+    #[test]
+    #[ignore = "needs Redis: run ./test"]
+    fn redis_keeps_sagas_as_memory_does(steps in sagas::steps()) {
+        let place = Place::new();
+        sagas::run(async {
+            let store = place.store().await.unwrap();
+            sagas::check("memory:?shared=true", &*store, steps).await
+        })?;
     }
 }
 

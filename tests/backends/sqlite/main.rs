@@ -5,6 +5,8 @@ mod child;
 mod full;
 #[path = "../model.rs"]
 mod model;
+#[path = "../sagas.rs"]
+mod sagas;
 mod ownership;
 mod queue;
 mod retention;
@@ -72,6 +74,15 @@ proptest! {
     #[test]
     fn sqlite_does_what_memory_does(steps in model::steps()) {
         model::check("memory:", &Place::new(), steps)?;
+    }
+
+    #[test]
+    fn sqlite_keeps_sagas_as_memory_does(steps in sagas::steps()) {
+        let place = Place::new();
+        sagas::run(async {
+            let store = place.store().await.unwrap();
+            sagas::check("memory:", &*store, steps).await
+        })?;
     }
 }
 

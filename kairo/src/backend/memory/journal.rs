@@ -27,7 +27,8 @@ impl Journal for MemoryStore {
     fn release_sagas(&self, owner: Uuid) -> BoxFuture<'_, Result> {
         Box::pin(async move {
             self.with(|state| {
-                let owned = state.sagas.values_mut().filter(|row| row.owner == Some(owner));
+                let is_owned = |row: &&mut SagaRow| row.owner == Some(owner) && row.phase.is_live();
+                let owned = state.sagas.values_mut().filter(is_owned);
                 owned.for_each(|row| row.owner = None);
                 Ok(())
             })

@@ -62,6 +62,7 @@ macro_rules! order {
         "CASE WHEN l.epoch = s.epoch THEN greatest(l.order_id, s.order_id) ELSE s.order_id END"
     };
 }
+pub(super) use order;
 
 /// Whether the stream that `l` and `d` end is as expected; see [`expectation`].
 macro_rules! fits {
@@ -78,6 +79,7 @@ macro_rules! fits {
         )
     };
 }
+pub(super) use fits;
 
 /// One event.
 const ONE: &str = concat!(
@@ -98,38 +100,65 @@ const ONE: &str = concat!(
     " RETURNING epoch, order_id, sequence, version, id"
 );
 
-/// Events of units, of which those are appended whose streams are all as expected. All streams of
-/// all units differ. What follows the places is the version of each stream that is not as expected.
+/// The streams `r` of units as they are, and the same as lists `b`. All streams of all units differ.
+macro_rules! streams {
+    () => {
+        concat!(
+            "r AS MATERIALIZED (SELECT a.no, a.unit, d.tombstone, ",
+            version!(),
+            " AS version, ",
+            order!(),
+            " AS order_id, ",
+            fits!("a.expected"),
+            " AS fits FROM ",
+            writer!(),
+            " CROSS JOIN unnest($14::text[], $15::bigint[], $16::bigint[]) WITH ORDINALITY \
+               AS a (stream, expected, unit, no) LEFT JOIN LATERAL ",
+            last_of!("a.stream"),
+            " ON true LEFT JOIN LATERAL ",
+            gone_of!("a.stream"),
+            " ON true), b AS MATERIALIZED (SELECT array_agg(version ORDER BY no) AS version, \
+               array_agg(order_id ORDER BY no) AS order_id, array_agg(unit ORDER BY no) AS unit \
+               FROM r)"
+        )
+    };
+}
+pub(super) use streams;
+
+/// Appends the events of units of which a list in `$from` says that they fit. What follows the
+/// places is the version of each stream that is not as expected.
+macro_rules! append_fitting {
+    ($from:literal, $fit:literal) => {
+        concat!(
+            "i AS (INSERT INTO {event} (epoch, order_id, version, ",
+            event_columns!(),
+            ") SELECT s.epoch, b.order_id[e.no], b.version[e.no] + e.step, e.id, e.derived, \
+               e.name, e.schema, e.stream, e.time, e.correlation, e.causation, e.depth, \
+               e.metadata, e.payload FROM b, ",
+            $from,
+            ", ",
+            writer!(),
+            ", ",
+            event_rows!("$12::bigint[]", "no", "$13::bigint[]", "step"),
+            " WHERE ",
+            $fit,
+            "[b.unit[e.no]] ORDER BY e.ord \
+               RETURNING epoch, order_id, sequence, version, id) \
+               SELECT epoch, order_id, sequence, version, id, NULL::bigint, NULL::boolean FROM i \
+               UNION ALL SELECT NULL, NULL, NULL, version, NULL, no, tombstone FROM r \
+               WHERE NOT fits"
+        )
+    };
+}
+pub(super) use append_fitting;
+
+/// Events of units, of which those are appended whose streams are all as expected.
 const MANY: &str = concat!(
-    "WITH r AS MATERIALIZED (SELECT a.no, a.unit, d.tombstone, ",
-    version!(),
-    " AS version, ",
-    order!(),
-    " AS order_id, ",
-    fits!("a.expected"),
-    " AS fits FROM ",
-    writer!(),
-    " CROSS JOIN unnest($14::text[], $15::bigint[], $16::bigint[]) WITH ORDINALITY \
-       AS a (stream, expected, unit, no) LEFT JOIN LATERAL ",
-    last_of!("a.stream"),
-    " ON true LEFT JOIN LATERAL ",
-    gone_of!("a.stream"),
-    " ON true), b AS MATERIALIZED (SELECT array_agg(version ORDER BY no) AS version, \
-       array_agg(order_id ORDER BY no) AS order_id, array_agg(unit ORDER BY no) AS unit FROM r), \
-       u AS MATERIALIZED (SELECT array_agg(fits ORDER BY unit) AS fits \
-        FROM (SELECT unit, bool_and(fits) AS fits FROM r GROUP BY unit) AS g), \
-       i AS (INSERT INTO {event} (epoch, order_id, version, ",
-    event_columns!(),
-    ") SELECT s.epoch, b.order_id[e.no], b.version[e.no] + e.step, e.id, e.derived, \
-       e.name, e.schema, e.stream, e.time, e.correlation, e.causation, e.depth, \
-       e.metadata, e.payload FROM b, u, ",
-    writer!(),
-    ", ",
-    event_rows!("$12::bigint[]", "no", "$13::bigint[]", "step"),
-    " WHERE u.fits[b.unit[e.no]] ORDER BY e.ord \
-       RETURNING epoch, order_id, sequence, version, id) \
-       SELECT epoch, order_id, sequence, version, id, NULL::bigint, NULL::boolean FROM i \
-       UNION ALL SELECT NULL, NULL, NULL, version, NULL, no, tombstone FROM r WHERE NOT fits"
+    "WITH ",
+    streams!(),
+    ", u AS MATERIALIZED (SELECT array_agg(fits ORDER BY unit) AS fits \
+        FROM (SELECT unit, bool_and(fits) AS fits FROM r GROUP BY unit) AS g), ",
+    append_fitting!("u", "u.fits")
 );
 
 /// What became of a unit that was brought to the log.
@@ -139,6 +168,8 @@ pub(super) enum Appended {
     All(Committed),
     /// Nothing of it is: this append does not find its stream as expected.
     None(usize, Actual),
+    /// Nothing of it is: perhaps its saga is not as expected. A transaction finds out.
+    Stale,
 }
 
 /// What a stream was instead.
@@ -151,7 +182,7 @@ pub(super) enum Actual {
 }
 
 /// What a stream must be, as a number.
-fn expectation(expected: Version) -> i64 {
+pub(super) fn expectation(expected: Version) -> i64 {
     match expected {
         Version::Any => -1,
         Version::Exists => -2,
@@ -190,7 +221,11 @@ fn firsts(unit: &Unit) -> impl Iterator<Item = (usize, &Append)> {
     unit.appends.iter().enumerate().filter(move |(_, append)| streams.insert(&append.stream))
 }
 
-fn many<'a>(statement: Statement, units: impl IntoIterator<Item = &'a Unit>) -> Statement {
+/// Binds the events and the streams of units to the first 16 parameters.
+pub(super) fn many<'a>(
+    statement: Statement,
+    units: impl IntoIterator<Item = &'a Unit>,
+) -> Statement {
     let (mut streams, mut expected, mut numbers) = (Vec::new(), Vec::new(), Vec::<i64>::new());
     let (mut places, mut steps) = (Vec::<i64>::new(), Vec::<i64>::new());
     let mut columns = Columns::default();
@@ -217,22 +252,27 @@ fn many<'a>(statement: Statement, units: impl IntoIterator<Item = &'a Unit>) -> 
 }
 
 /// Deals out what came back: the places in the order of the units, and then, by the number of the
-/// append, the versions that were not as expected.
-fn deal<'a>(
+/// append, the versions that were not as expected, or below 0 the numbers of units that are stale.
+pub(super) fn deal<'a>(
     units: impl IntoIterator<Item = &'a Unit>,
     rows: &[PgRow],
 ) -> sqlx::Result<Vec<Appended>> {
     let is_place = |row: &PgRow| row.try_get::<Option<i64>, _>(5).is_ok_and(|no| no.is_none());
     let (rows, refusals) = rows.split_at(rows.partition_point(is_place));
-    let mut actual = HashMap::new();
+    let (mut actual, mut stale) = (HashMap::new(), HashSet::new());
     for row in refusals {
+        let number: i64 = row.try_get(5)?;
+        if number < 0 {
+            stale.insert(number.unsigned_abs());
+            continue;
+        }
         let is_closed = row.try_get::<Option<bool>, _>(6)?.unwrap_or_default();
         let found = if is_closed { Actual::Tombstone } else { Actual::At(count(row, 3)?) };
-        actual.insert(count(row, 5)?, found);
+        actual.insert(number.unsigned_abs(), found);
     }
     let (mut rows, mut number) = (rows.iter(), 0);
     let mut dealt = Vec::new();
-    for unit in units {
+    for (unit, place) in units.into_iter().zip(1..) {
         let mut refused = None;
         for (index, _) in firsts(unit) {
             number += 1;
@@ -240,6 +280,10 @@ fn deal<'a>(
         }
         if let Some((index, actual)) = refused {
             dealt.push(Appended::None(index, actual));
+            continue;
+        }
+        if stale.contains(&place) {
+            dealt.push(Appended::Stale);
             continue;
         }
         let events: usize = unit.appends.iter().map(|append| append.events.len()).sum();

@@ -14,14 +14,16 @@ use super::{
     lanes::{Batch, Entry},
     letters,
     rows::{Columns, event_columns, event_rows, int},
+    sagas,
     seen::Seen,
     shares, streams,
     tables::Tables,
-    timetable,
+    timetable, together,
 };
 use crate::{
     backend::plan::Plan,
     error::{Error, Result},
+    journal::SagaChange,
     store::{Append, Committed, Placed, Unit, Version},
 };
 
@@ -61,7 +63,7 @@ impl PostgresStore {
         shared.pool.check_open()?;
         match sort(&unit) {
             Sort::Nothing => Ok(Committed::default()),
-            Sort::Appends => shared.append(unit).await,
+            Sort::Quick => shared.append(unit).await,
             Sort::Progress => {
                 shares::advance_alone(&shared.pool, &shared.tables, &unit.progress[0]).await?;
                 shared.tell_others();
@@ -76,22 +78,25 @@ impl PostgresStore {
 #[derive(Debug, PartialEq, Eq)]
 enum Sort {
     Nothing,
-    /// In one statement.
-    Appends,
+    /// Appends, a change of one saga, or both: in one statement, perhaps with other units.
+    Quick,
     /// In one statement.
     Progress,
     Mixed,
 }
 
 fn sort(unit: &Unit) -> Sort {
-    let Unit { progress, letters, unscheduled, scheduled, removals, appends, snapshots } = unit;
+    let Unit { progress, letters, unscheduled, scheduled, removals, appends, snapshots, sagas } =
+        unit;
     let others =
         letters.len() + unscheduled.len() + scheduled.len() + removals.len() + snapshots.len();
-    match (progress.as_slice(), appends.as_slice()) {
+    match (progress.as_slice(), appends.as_slice(), sagas.as_slice()) {
         _ if 0 < others => Sort::Mixed,
-        ([], []) => Sort::Nothing,
-        ([one], []) if one.bury.is_empty() => Sort::Progress,
-        ([], appends) if is_plain(appends) => Sort::Appends,
+        ([], [], []) => Sort::Nothing,
+        ([one], [], []) if one.bury.is_empty() => Sort::Progress,
+        ([], appends, [] | [SagaChange::Start(_) | SagaChange::Write(_)]) if is_plain(appends) => {
+            Sort::Quick
+        }
         _ => Sort::Mixed,
     }
 }
@@ -143,9 +148,15 @@ impl Shared {
     async fn settle(&self, unit: &Unit, appended: Appended) -> Result<Committed> {
         match appended {
             Appended::All(committed) => {
-                self.wake();
+                if !committed.placed.is_empty() {
+                    self.wake();
+                }
+                if unit.sagas.iter().any(sagas::concerns_others) {
+                    self.tell_others();
+                }
                 Ok(committed)
             }
+            Appended::Stale => self.write(unit, false).await,
             Appended::None(..) if has_derived(unit) => self.write(unit, false).await,
             Appended::None(index, actual) => {
                 let Append { stream, expected, .. } = &unit.appends[index];
@@ -187,13 +198,18 @@ impl Shared {
 
     async fn append_together(&self, units: &[Unit]) -> Option<Vec<Appended>> {
         let mut lease = self.appenders.lend().await.ok()?;
-        let appended = append_many(&mut lease.connection, &self.tables, units).await;
+        let (connection, tables) = (&mut lease.connection, &self.tables);
+        let appended = if units.iter().all(|unit| unit.sagas.is_empty()) {
+            append_many(connection, tables, units).await
+        } else {
+            together::write_many(connection, tables, units).await
+        };
         lease.end(appended.as_ref().err());
         appended.ok()
     }
 
     /// Writes a unit in a transaction. If it may have taken effect already, in which case it has
-    /// nothing but appends, that is found out first.
+    /// nothing but appends and sagas, that is found out first.
     async fn write(&self, unit: &Unit, doubtful: bool) -> Result<Committed> {
         let committed = self.transact(WRITING, &Writing { unit, doubtful }).await?;
         if !committed.placed.is_empty() || !unit.removals.is_empty() {
@@ -214,6 +230,9 @@ async fn append_unit(
     tables: &Tables,
     unit: &Unit,
 ) -> sqlx::Result<Appended> {
+    if let [change] = unit.sagas.as_slice() {
+        return together::write_one(connection, tables, unit, change).await;
+    }
     if let [Append { events, expected, .. }] = unit.appends.as_slice()
         && let [event] = events.as_slice()
         && let Some(placed) = append_one(connection, tables, event, *expected).await?
@@ -269,6 +288,9 @@ impl Change for Writing<'_> {
         for snapshot in &unit.snapshots {
             streams::keep(connection, tables, snapshot).await?;
         }
+        for (row, change) in plan.sagas.iter().zip(&unit.sagas) {
+            sagas::set(connection, tables, row, change).await?;
+        }
         Ok(Committed { placed: plan.placed })
     }
 }
@@ -277,12 +299,18 @@ fn streams(unit: &Unit) -> Vec<&str> {
     unit.appends.iter().map(|append| append.stream.as_str()).collect()
 }
 
-/// The places of a unit's events, if the log has them all.
+/// The places of a unit's events, if the log has them all, and its sagas show what it has changed.
 async fn find(
     connection: &mut PgConnection,
     tables: &Tables,
     unit: &Unit,
 ) -> sqlx::Result<Option<Committed>> {
+    if !unit.sagas.is_empty() {
+        let rows = sagas::locked(connection, tables, unit).await?;
+        if !unit.sagas.iter().all(|change| sagas::shows(&rows, change)) {
+            return Ok(None);
+        }
+    }
     let events = unit.appends.iter().flat_map(|append| &append.events);
     let ids: Vec<Uuid> = events.map(|event| event.id).collect();
     let statement = tables.query(FIND).bind(streams(unit)).bind(&ids);

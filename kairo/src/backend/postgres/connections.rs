@@ -131,7 +131,11 @@ impl Connections {
         .map_err(|error| self.connector.failing.of(action, error))
     }
 
-    async fn fetch_once(&self, statement: Statement) -> Result<sqlx::Result<Vec<PgRow>>> {
+    /// Runs a statement, once.
+    pub(super) async fn fetch_once(
+        &self,
+        statement: Statement,
+    ) -> Result<sqlx::Result<Vec<PgRow>>> {
         let mut lease = self.lend().await?;
         let fetched = answered(statement.fetch_all(&mut lease.connection)).await;
         lease.end(fetched.as_ref().err());

@@ -2,7 +2,8 @@
 //!
 //! While few append, each does so by itself, at once. When more come than the server commits side
 //! by side with profit, they queue, and lanes take the queue in batches. Nobody appends to a
-//! stream to which somebody else here is appending: such appends would only collide.
+//! stream to which somebody else here is appending, and the same holds for sagas: such units would
+//! only collide.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -10,10 +11,12 @@ use std::{
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
     event::name::StreamName,
+    journal::SagaChange,
     store::{Committed, Unit},
 };
 
@@ -48,6 +51,8 @@ struct State {
     waiting: VecDeque<Waiter>,
     /// The streams to which somebody is appending.
     streams: HashSet<StreamName>,
+    /// The sagas that somebody is changing.
+    sagas: HashSet<Uuid>,
     /// How many units are being written.
     flying: usize,
     closed: bool,
@@ -76,6 +81,7 @@ pub(super) enum Entry {
 pub(super) struct Flight {
     lanes: Arc<Lanes>,
     streams: Vec<StreamName>,
+    sagas: Vec<Uuid>,
     units: usize,
     _rooms: Vec<OwnedSemaphorePermit>,
 }
@@ -105,8 +111,8 @@ impl Lanes {
             return Err(Error::Closed);
         }
         if state.waiting.is_empty() && state.flying < ALONE_MAX && state.may_fly(&unit) {
-            let streams = state.take_off(&unit);
-            let flight = Flight { lanes: Arc::clone(self), streams, units: 1, _rooms: vec![room] };
+            let (lanes, (streams, sagas)) = (Arc::clone(self), state.take_off(&unit));
+            let flight = Flight { lanes, streams, sagas, units: 1, _rooms: vec![room] };
             return Ok(Entry::Alone(flight, unit));
         }
         let (reply, result) = oneshot::channel();
@@ -160,7 +166,7 @@ impl Lanes {
     /// Takes what may be written now from the front of the queue.
     fn take(self: &Arc<Self>, state: &mut State) -> Option<Batch> {
         let (mut taken, mut events, mut bytes) = (Vec::<Waiter>::new(), 0, 0);
-        let (mut streams, mut index) = (Vec::new(), 0);
+        let (mut streams, mut sagas, mut index) = (Vec::new(), Vec::new(), 0);
         while index < state.waiting.len()
             && taken.len() < BATCH_UNITS_MAX
             && events < BATCH_EVENTS_MAX
@@ -172,10 +178,13 @@ impl Lanes {
                 continue;
             }
             let Some(waiter) = state.waiting.remove(index) else { break };
-            streams.extend(state.take_off(&waiter.unit));
+            let names = state.take_off(&waiter.unit);
+            streams.extend(names.0);
+            sagas.extend(names.1);
             let added = waiter.unit.appends.iter().flat_map(|append| &append.events);
             bytes += added.clone().map(|event| event.payload.len()).sum::<usize>();
-            events += added.count();
+            events += added.count() + waiter.unit.sagas.len();
+            bytes += waiter.unit.sagas.iter().map(state_bytes).sum::<usize>();
             taken.push(waiter);
         }
         if taken.is_empty() {
@@ -190,12 +199,22 @@ impl Lanes {
             batch.1.push(reply);
             rooms.push(room);
         }
-        let flight = Flight { lanes: Arc::clone(self), streams, units, _rooms: rooms };
+        let lanes = Arc::clone(self);
+        let flight = Flight { lanes, streams, sagas, units, _rooms: rooms };
         Some(Batch { units: batch.0, replies: batch.1, flight })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How much of a unit's bytes is the state of a saga.
+fn state_bytes(change: &SagaChange) -> usize {
+    match change {
+        SagaChange::Start(row) => row.state.len(),
+        SagaChange::Write(write) => write.state.len(),
+        SagaChange::Cancel { .. } => 0,
     }
 }
 
@@ -206,13 +225,16 @@ fn first_stream(unit: &Unit) -> Option<&StreamName> {
 impl State {
     fn may_fly(&self, unit: &Unit) -> bool {
         unit.appends.iter().all(|append| !self.streams.contains(&append.stream))
+            && unit.sagas.iter().all(|change| !self.sagas.contains(&change.id()))
     }
 
-    fn take_off(&mut self, unit: &Unit) -> Vec<StreamName> {
+    fn take_off(&mut self, unit: &Unit) -> (Vec<StreamName>, Vec<Uuid>) {
         let streams: Vec<_> = unit.appends.iter().map(|append| append.stream.clone()).collect();
+        let sagas: Vec<_> = unit.sagas.iter().map(SagaChange::id).collect();
         self.streams.extend(streams.iter().cloned());
+        self.sagas.extend(&sagas);
         self.flying += 1;
-        streams
+        (streams, sagas)
     }
 }
 
@@ -221,6 +243,9 @@ impl Drop for Flight {
         let mut state = self.lanes.lock();
         for stream in &self.streams {
             state.streams.remove(stream);
+        }
+        for saga in &self.sagas {
+            state.sagas.remove(saga);
         }
         state.flying -= self.units;
         if !state.waiting.is_empty() {

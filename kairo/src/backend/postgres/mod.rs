@@ -13,6 +13,7 @@ mod connections;
 mod deliveries;
 mod failure;
 mod gate;
+mod journal;
 mod lanes;
 mod letters;
 mod log;
@@ -23,6 +24,7 @@ mod options;
 mod pages;
 mod places;
 mod rows;
+mod sagas;
 mod schema;
 mod seen;
 mod selection;
@@ -32,6 +34,7 @@ mod steering;
 mod streams;
 mod tables;
 mod timetable;
+mod together;
 
 use std::{
     fmt,

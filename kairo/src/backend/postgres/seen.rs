@@ -11,6 +11,7 @@ use super::{
     connections::answered,
     letters,
     rows::{count, int, place},
+    sagas,
     tables::Tables,
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     delivery::DeadLetter,
     error::Result,
     event::name::StreamName,
+    journal::SagaRow,
     store::{Position, Tip, Unit},
 };
 
@@ -49,6 +51,9 @@ pub(super) struct Seen {
     scheduled: HashSet<Uuid>,
     tips: HashMap<String, Tip>,
     derived: HashMap<Uuid, (Position, u64)>,
+    sagas: HashMap<Uuid, SagaRow>,
+    /// The sagas that were started under keys.
+    saga_keys: HashMap<(String, String), Uuid>,
 }
 
 impl Seen {
@@ -69,6 +74,12 @@ impl Seen {
         if !letters.is_empty() {
             let found = letters::locked(connection, tables, &letters).await?;
             seen.letters.extend(found.into_iter().map(|letter| (letter.id, letter)));
+        }
+        if !unit.sagas.is_empty() {
+            let found = sagas::locked(connection, tables, unit).await?;
+            seen.sagas.extend(found.into_iter().map(|row| (row.id, row)));
+            let taken = sagas::of_keys(connection, tables, unit).await?;
+            seen.saga_keys.extend(taken.into_iter().map(|(saga, key, id)| ((saga, key), id)));
         }
         Ok(seen)
     }
@@ -141,6 +152,14 @@ impl View for Seen {
 
     fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>> {
         Ok(self.derived.get(&id).copied())
+    }
+
+    fn saga(&mut self, id: Uuid) -> Result<Option<SagaRow>> {
+        Ok(self.sagas.get(&id).cloned())
+    }
+
+    fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>> {
+        Ok(self.saga_keys.get(&(saga.to_owned(), key.to_owned())).copied())
     }
 
     /// The sequences are known when the events are written; until then they count from 1.

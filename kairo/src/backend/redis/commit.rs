@@ -8,6 +8,7 @@ use super::{
     places::{pack_checkpoint, pack_parked},
     requests::Turn,
     rows::{pack_event, pack_head, sortable, text},
+    saga_changes::{refusal, write_sagas},
     scripts,
     streams::pack_snapshot,
 };
@@ -105,6 +106,7 @@ fn write_unit(command: &mut Cmd, unit: &Unit, changes: &[LetterPlan]) {
         command.arg(snapshot.stream.as_str()).arg(&snapshot.name).arg(snapshot.version);
         command.arg(pack_snapshot(snapshot));
     }
+    write_sagas(command, &unit.sagas);
 }
 
 fn write_progress(command: &mut Cmd, progress: &Progress) {
@@ -141,6 +143,9 @@ fn write_expected(command: &mut Cmd, expected: Version) {
 
 /// What a reply means for its unit; `None` if it is none that the script can give.
 fn read_outcome(reply: &str, unit: &Unit) -> Option<Outcome> {
+    if let Some(reply) = reply.strip_prefix("saga-") {
+        return refusal(reply, &unit.sagas).map(Outcome::Refused);
+    }
     let mut words = reply.split(' ');
     let word = words.next()?;
     let mut number = || words.next()?.parse::<u64>().ok();

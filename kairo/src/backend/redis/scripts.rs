@@ -25,7 +25,8 @@ macro_rules! script {
 pub(super) type Lazy = LazyLock<Script>;
 
 pub(super) static OPEN: Lazy = script!("open");
-pub(super) static COMMIT: Lazy = script!("store" "request" "letter" "stream_tip" "forget" "commit");
+pub(super) static COMMIT: Lazy =
+    script!("store" "request" "letter" "stream_tip" "forget" "saga" "commit");
 pub(super) static PLANNED: Lazy = script!("store" "planned");
 pub(super) static HEAD: Lazy = script!("store" "head");
 pub(super) static PAGE: Lazy = script!("store" "page");
@@ -45,3 +46,9 @@ pub(super) static JOIN: Lazy = script!("store" "request" "lease" "join");
 pub(super) static LEAVE: Lazy = script!("store" "request" "leave");
 pub(super) static LETTERS: Lazy = script!("store" "letter" "letters");
 pub(super) static DUE: Lazy = script!("store" "due");
+pub(super) static SAGA_CLAIM: Lazy = script!("store" "request" "lease" "saga" "saga_claim");
+pub(super) static SAGA_RELEASE: Lazy = script!("store" "request" "saga" "saga_release");
+pub(super) static SAGA_ROWS: Lazy = script!("store" "saga_rows");
+pub(super) static SAGA_LIST: Lazy = script!("store" "saga_list");
+pub(super) static SAGA_NEXT: Lazy = script!("store" "saga_next");
+pub(super) static SAGA_PRUNE: Lazy = script!("store" "request" "saga_prune");

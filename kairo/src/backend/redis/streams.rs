@@ -141,7 +141,7 @@ impl RedisStore {
 }
 
 /// The first whole microsecond that is not before a time.
-fn first_micros(time: Timestamp) -> i64 {
+pub(super) fn first_micros(time: Timestamp) -> i64 {
     let whole = time.as_microsecond();
     if micros(whole) < time { whole.saturating_add(1) } else { whole }
 }

@@ -146,6 +146,59 @@ for _ = 1, take_count() do
   end
 end
 
+-- Sagas: a start finds its id and its key free, a write has seen the last state. `after` is what
+-- lists it from now on, `fields` what changes in its hash.
+local function take_fields()
+  local fields, values = {}, {}
+  for _ = 1, take_count() do
+    local field, value = take(), take()
+    fields[#fields + 1], fields[#fields + 2], values[field] = field, value, value
+  end
+  return fields, values
+end
+
+local sagas, keyed = {}, {}
+for index = 1, take_count() do
+  local kind, id = take(), take()
+  local before = saga_at(id)
+  if not before and kind ~= 'start' then
+    return refuse('saga-missing ' .. index)
+  end
+  if kind == 'start' then
+    local place, fields, after = take(), take_fields()
+    local name, key = after.saga, after.key
+    if before then
+      return refuse('saga-exists ' .. index)
+    elseif key then
+      keyed[name] = keyed[name] or {}
+      local taken = keyed[name][key] or redis.call('HGET', home .. 'saga-keys:' .. name, key)
+      if taken then
+        return refuse('saga-taken ' .. index .. ' ' .. taken)
+      end
+      keyed[name][key] = id
+    end
+    sagas[#sagas + 1] = { id = id, place = place, fields = fields, after = after }
+  elseif kind == 'write' then
+    local epoch, revision, stays = take(), take(), take() == '1'
+    local fields, after = take_fields()
+    if before.epoch ~= epoch or before.revision ~= revision then
+      return refuse('saga-moved ' .. index)
+    end
+    after.saga, after.owner = before.saga, stays and before.owner or nil
+    sagas[#sagas + 1] = { id = id, before = before, fields = fields, after = after }
+  else
+    local now = take()
+    if not LIVE[before.phase] then
+      return refuse('saga-waits ' .. index .. ' ' .. before.phase)
+    elseif not before.cancelled then
+      local due = tonumber(now) < tonumber(before.due) and now or before.due
+      local fields = { 'cancelled', 1, 'due', due, 'changed', now }
+      local after = { saga = before.saga, phase = before.phase, due = due, changed = now, owner = before.owner }
+      sagas[#sagas + 1] = { id = id, before = before, fields = fields, after = after }
+    end
+  end
+end
+
 -- From here on everything is written.
 for _, one in ipairs(progress) do
   redis.call('HSET', home .. 'subscription:' .. one.name, 'at:' .. one.epoch, one.checkpoint)
@@ -194,6 +247,24 @@ for name, count in pairs(named) do
 end
 for _, snapshot in ipairs(snapshots) do
   redis.call('HSET', home .. 'snapshots:' .. snapshot[1], snapshot[2], snapshot[3])
+end
+for _, saga in ipairs(sagas) do
+  local id, before, after = saga.id, saga.before, saga.after
+  redis.call('HSET', home .. 'saga:' .. id, unpack(saga.fields))
+  if before then
+    redis.call('HINCRBY', home .. 'saga:' .. id, 'revision', 1)
+    if before.owner and not after.owner then
+      redis.call('HDEL', home .. 'saga:' .. id, 'owner')
+    end
+  else
+    redis.call('HSET', home .. 'saga:' .. id, 'place', saga.place)
+    redis.call('ZADD', home .. 'sagas', 0, saga.place)
+    redis.call('ZADD', home .. 'sagas-named:' .. after.saga, 0, saga.place)
+    if after.key then
+      redis.call('HSET', home .. 'saga-keys:' .. after.saga, after.key, id)
+    end
+  end
+  list_saga(id, before, after)
 end
 if 0 < #fresh then
   redis.call('HSET', meta, 'sequence', sequence)

@@ -19,7 +19,7 @@ if not schema then
     return foreign(meta)
   end
   for _, room in ipairs({ 'log', 'names', 'derived', 'subscriptions', 'letter', 'letters', 'delayed', 'timetable',
-    'gone', 'members', 'leases', 'names-deleted' }) do
+    'gone', 'members', 'leases', 'names-deleted', 'sagas', 'saga-owners', 'sagas-ended' }) do
     if redis.call('EXISTS', home .. room) == 1 then
       return foreign(home .. room)
     end
