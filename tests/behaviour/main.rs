@@ -22,6 +22,7 @@ mod order;
 mod publish;
 mod replay;
 mod retry;
+mod sagas;
 mod sharing;
 mod snapshots;
 mod steering;

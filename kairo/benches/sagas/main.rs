@@ -12,7 +12,12 @@ mod runner;
 use std::{fs, sync::Arc, time::Duration};
 
 use deposits::Folder;
-use kairo::{Kairo, clock::Clock, prelude::*, saga::{Phase, SagaFilter}};
+use kairo::{
+    Kairo,
+    clock::Clock,
+    prelude::*,
+    saga::{Phase, SagaFilter},
+};
 use limit::{Journal, Write};
 use runner::{Promise, Runner, Stopwatch, state};
 use tokio::{runtime, task::JoinSet};

@@ -55,7 +55,7 @@ pub use crate::{
     },
     journal::{Phase, slot::Slot},
     retry::RetryPolicy,
-saga::{
+    saga::{
         Saga, SagaFailure, SagaStep, View, start_saga,
         storable::{Shown, ShownAsIs, ShownByName, Storable, migrated, run_step},
     },

@@ -61,6 +61,7 @@ pub struct Builder {
     crates: Vec<Crate>,
     only: Vec<&'static str>,
     only_modules: Vec<String>,
+    no_handlers: bool,
     forget: Vec<String>,
     sagas: Vec<MakeCode>,
     retention: Option<Duration>,
@@ -155,6 +156,13 @@ impl Builder {
     /// that are named too.
     pub fn only_module(mut self, path: impl Into<String>) -> Self {
         self.only_modules.push(path.into());
+        self
+    }
+
+    /// Runs none of the linked handlers, for a process that only publishes or carries sagas on;
+    /// closures can still subscribe.
+    pub const fn without_handlers(mut self) -> Self {
+        self.no_handlers = true;
         self
     }
 
@@ -264,6 +272,7 @@ impl Builder {
         let selection = Selection {
             only: &self.only,
             only_modules: &self.only_modules,
+            none: self.no_handlers,
             crates: &self.crates,
             states: &self.states,
         };

@@ -1,6 +1,6 @@
 //! Bad input: one clear error each, and nothing changed.
 
-use kairo::{Error, prelude::*, saga::SagaFilter};
+use kairo::{Error, saga::SagaFilter};
 use kairo_tests::support::on_each_store;
 
 use super::trip::{Trip, Wish, World, travel, wish};

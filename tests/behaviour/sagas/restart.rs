@@ -79,9 +79,8 @@ impl Patient {
 async fn a_sleeping_saga_wakes_up_when_it_is_due_also_after_a_restart() {
     let (place, clock, seen) = (Place::sqlite(), Clock::manual(midnight()), Journal::new());
     let patient = Patient { seen: seen.clone() };
-    let start = async || {
-        place.start_with(|bare| bare.saga(patient.clone()).clock(clock.clone())).await
-    };
+    let start =
+        async || place.start_with(|bare| bare.saga(patient.clone()).clock(clock.clone())).await;
     let kairo = start().await;
     let id = kairo.saga_of::<Patient>().unwrap().start(2).await.unwrap();
     assert_eq!(seen.at_least(1).await, [1]);
@@ -112,7 +111,7 @@ mod before {
     #[derive(Clone)]
     pub(super) struct Changing;
 
-    #[saga("changing")]
+    #[saga("changing", local)]
     impl Changing {
         #[step(retry(max = 3, backoff = "1h"))]
         async fn one(&self, _number: &u32) -> Result<u32, Failure> {
@@ -127,7 +126,7 @@ mod afterwards {
     #[derive(Clone)]
     pub(super) struct Changing;
 
-    #[saga("changing")]
+    #[saga("changing", local)]
     impl Changing {
         #[step(pure)]
         async fn one(&self, number: &u32) -> u64 {

@@ -39,11 +39,6 @@ impl World {
         self.mishaps.lock().unwrap().insert(step, (mishap, times));
     }
 
-    /// Nothing goes wrong any more.
-    pub(crate) fn calm(&self) {
-        self.mishaps.lock().unwrap().clear();
-    }
-
     fn next_mishap(&self, step: &str) -> Option<Mishap> {
         let mut mishaps = self.mishaps.lock().unwrap();
         let (mishap, times) = mishaps.get_mut(step)?;
@@ -145,7 +140,12 @@ impl Trip {
     }
 
     #[step(retry(max = 2, backoff = "10ms"))]
-    async fn car(&self, hotel: &Hotel, flight: &Flight, key: IdempotencyKey) -> Result<Car, Failure> {
+    async fn car(
+        &self,
+        hotel: &Hotel,
+        flight: &Flight,
+        key: IdempotencyKey,
+    ) -> Result<Car, Failure> {
         self.world.book("car", &key).await?;
         Ok(Car(format!("{} and {}", flight.0, hotel.0)))
     }

@@ -30,6 +30,8 @@ pub(crate) struct Selection<'a> {
     pub(crate) only: &'a [&'static str],
     /// Modules whose handlers run as well, with what lies inside them.
     pub(crate) only_modules: &'a [String],
+    /// Whether none of them runs.
+    pub(crate) none: bool,
     /// Crates of which something must be registered.
     pub(crate) crates: &'a [Crate],
     /// The values that handlers can be given.
@@ -39,6 +41,9 @@ pub(crate) struct Selection<'a> {
 impl Selection<'_> {
     /// The handlers that run: without a word about it, all of them.
     fn choose(&self, handlers: &[&'static HandlerEntry]) -> Vec<&'static HandlerEntry> {
+        if self.none {
+            return Vec::new();
+        }
         if self.only.is_empty() && self.only_modules.is_empty() {
             return handlers.to_vec();
         }

@@ -3,11 +3,15 @@
 use super::CrateSummary;
 use crate::blueprint::SagaEntry;
 
-/// Two sagas of one name would carry on what the other one has begun.
+/// Two sagas of one name, from two crates, would carry on what the other one has begun. Within one
+/// crate the compiler refuses them, unless they are `local`.
 pub(super) fn declared_twice(sagas: &[&'static SagaEntry]) -> Vec<String> {
     let mut sagas = sagas.to_vec();
     sagas.sort_by_key(|saga| (saga.name, saga.type_name));
-    let twice = sagas.chunk_by(|one, other| one.name == other.name).filter(|it| 1 < it.len());
+    let crate_of = |saga: &SagaEntry| saga.location.crate_name();
+    let twice = sagas
+        .chunk_by(|one, other| one.name == other.name)
+        .filter(|same| same.iter().any(|saga| crate_of(saga) != crate_of(same[0])));
     twice
         .map(|same| {
             let place = |saga: &&SagaEntry| format!("`{}` at {}", saga.type_name, saga.location);

@@ -203,7 +203,7 @@ where
             Arc::new(Scripted::new(bound, Arc::clone(script)))
         };
         let life = async {
-            let bus = (self.configure)(Kairo::builder());
+            let bus = (self.configure)(Kairo::builder().without_handlers());
             let kairo = bus.backend(store).clock(clock.clone()).start().await?;
             let code = code(RetryPolicy::DEFAULT);
             kairo.shared().engine.sagas.add(Arc::clone(&code));
