@@ -64,6 +64,7 @@ pub struct Builder {
     no_handlers: bool,
     forget: Vec<String>,
     sagas: Vec<MakeCode>,
+    saga_names: Vec<&'static str>,
     retention: Option<Duration>,
     /// Another length of the lease than [`LEASE`]; tests cannot wait for that.
     pub(crate) lease: Option<Duration>,
@@ -182,8 +183,10 @@ impl Builder {
     /// A saga that this process can run.
     pub(crate) fn code(
         mut self,
+        name: &'static str,
         make: impl FnOnce(RetryPolicy) -> Arc<dyn Code> + Send + 'static,
     ) -> Self {
+        self.saga_names.push(name);
         self.sagas.push(Box::new(make));
         self
     }
@@ -273,6 +276,7 @@ impl Builder {
             only: &self.only,
             only_modules: &self.only_modules,
             none: self.no_handlers,
+            sagas: &self.saga_names,
             crates: &self.crates,
             states: &self.states,
         };

@@ -253,12 +253,6 @@ impl<T> Done<T> {
     pub fn undo(self, now: Timestamp) -> Undoing<T> {
         Undoing::first(self.place, Some(self.output), now)
     }
-
-    /// It needs no compensation.
-    #[must_use]
-    pub fn leave(self) -> Undone {
-        Undone { place: self.place, skipped: None }
-    }
 }
 
 impl Unknown {
@@ -273,12 +267,6 @@ impl Unknown {
     pub fn again(self, now: Timestamp) -> Running {
         let attempts = Attempts { attempt: 0, since: now, errors: self.errors, due: Some(now) };
         Running { place: self.place, attempts }
-    }
-
-    /// It needs no compensation.
-    #[must_use]
-    pub fn leave(self) -> Undone {
-        Undone { place: self.place, skipped: None }
     }
 }
 

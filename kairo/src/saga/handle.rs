@@ -31,7 +31,7 @@ pub struct SagaRef<S> {
 impl Builder {
     /// A saga that this process can run. Those that were begun before go on with the start.
     pub fn saga<S: Saga>(self, saga: S) -> Self {
-        self.code(move |retry| Arc::new(Bound::new(saga, S::blueprint(), retry)))
+        self.code(S::NAME, move |retry| Arc::new(Bound::new(saga, S::blueprint(), retry)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bad input: one clear error each, and nothing changed.
 
-use kairo::{Error, saga::SagaFilter};
+use kairo::{Error, prelude::*, saga::SagaFilter};
 use kairo_tests::support::on_each_store;
 
 use super::trip::{Trip, Wish, World, travel, wish};
@@ -31,4 +31,24 @@ async fn a_kind_that_was_not_given_is_not_found() {
         kairo.shutdown().await.unwrap();
     })
     .await;
+}
+
+struct Fuel;
+
+#[derive(Clone)]
+struct Thirsty;
+
+#[saga("thirsty")]
+impl Thirsty {
+    #[step]
+    async fn drive(&self, _to: &String, _fuel: State<Fuel>) {}
+}
+
+#[tokio::test]
+async fn a_saga_whose_methods_take_what_nobody_gave_cannot_be_started() {
+    let builder = Kairo::builder().store("memory:").without_handlers();
+    let Err(error) = builder.saga(Thirsty).start().await else { panic!("it has no fuel") };
+    let error = error.to_string();
+    assert!(error.contains("saga `thirsty`") && error.contains("State<"), "{error}");
+    assert!(error.contains("Fuel` was given: call `.state(..)`"), "{error}");
 }

@@ -32,6 +32,8 @@ pub(crate) struct Selection<'a> {
     pub(crate) only_modules: &'a [String],
     /// Whether none of them runs.
     pub(crate) none: bool,
+    /// The names of the sagas that were given.
+    pub(crate) sagas: &'a [&'static str],
     /// Crates of which something must be registered.
     pub(crate) crates: &'a [Crate],
     /// The values that handlers can be given.
@@ -111,12 +113,13 @@ pub(crate) fn wire(selection: &Selection<'_>) -> Result<Registry> {
     let events = inventory::iter::<EventEntry>.into_iter().collect();
     let handlers = inventory::iter::<HandlerEntry>.into_iter().collect();
     let sagas: Vec<_> = inventory::iter::<SagaEntry>.into_iter().collect();
-    let twice = sagas::declared_twice(&sagas);
+    let mut wrong = sagas::declared_twice(&sagas);
+    wrong.extend(sagas::missing_values(&sagas, selection.sagas, selection.states));
     let mut registry = match connect(events, handlers, selection) {
-        Ok(registry) if twice.is_empty() => registry,
-        Ok(_) => return Err(Error::Wiring(WiringError::new(twice))),
+        Ok(registry) if wrong.is_empty() => registry,
+        Ok(_) => return Err(Error::Wiring(WiringError::new(wrong))),
         Err(Error::Wiring(found)) => {
-            let all = found.mistakes().iter().cloned().chain(twice).collect();
+            let all = found.mistakes().iter().cloned().chain(wrong).collect();
             return Err(Error::Wiring(WiringError::new(all)));
         }
         Err(error) => return Err(error),

@@ -1,7 +1,10 @@
 //! The sagas of the linked crates.
 
 use super::CrateSummary;
-use crate::blueprint::SagaEntry;
+use crate::{
+    blueprint::SagaEntry,
+    handler::context::{Need, States},
+};
 
 /// Two sagas of one name, from two crates, would carry on what the other one has begun. Within one
 /// crate the compiler refuses them, unless they are `local`.
@@ -26,6 +29,29 @@ pub(super) fn declared_twice(sagas: &[&'static SagaEntry]) -> Vec<String> {
         .collect()
 }
 
+/// Values that a saga's methods take and nobody has given; of the sagas that this process runs.
+pub(super) fn missing_values(
+    sagas: &[&'static SagaEntry],
+    given: &[&'static str],
+    states: &States,
+) -> Vec<String> {
+    let given = sagas.iter().filter(|saga| given.contains(&saga.name));
+    let missing = given.flat_map(|saga| {
+        let needs = (saga.needs)().into_iter().filter(|need| !states.has(need.type_id));
+        needs.map(|Need { type_name: value, .. }| {
+            let SagaEntry { name, location, .. } = saga;
+            format!(
+                "saga `{name}` ({location}) takes `State<{value}>`, but no `{value}` was given: \
+                 call `.state(..)` with one on the builder"
+            )
+        })
+    });
+    let mut missing: Vec<_> = missing.collect();
+    missing.sort();
+    missing.dedup();
+    missing
+}
+
 /// Adds the sagas to what was found in each crate.
 pub(super) fn count(crates: &mut Vec<CrateSummary>, sagas: &[&'static SagaEntry]) {
     for saga in sagas {
@@ -46,7 +72,7 @@ mod tests {
 
     const fn at(name: &'static str, module: &'static str) -> SagaEntry {
         let location = Location { module, file: "lib.rs", line: 3, column: 1 };
-        SagaEntry { name, type_name: module, location }
+        SagaEntry { name, type_name: module, location, needs: Vec::new }
     }
 
     static ORDER: SagaEntry = at("order", "shop::Order");

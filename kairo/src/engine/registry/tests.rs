@@ -77,7 +77,7 @@ fn closed(listen: Listen) -> &'static HandlerEntry {
 }
 
 fn all(states: &States) -> Selection<'_> {
-    Selection { only: &[], only_modules: &[], none: false, crates: &[], states }
+    Selection { only: &[], only_modules: &[], none: false, sagas: &[], crates: &[], states }
 }
 
 #[track_caller]

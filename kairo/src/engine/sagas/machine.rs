@@ -42,8 +42,6 @@ pub(crate) enum Next {
     Fail(SagaFailure),
     /// A step that began is not tried again, and nobody knows whether it has happened.
     Lose(usize, Vec<String>),
-    /// A step that was done needs no compensation.
-    Leave(usize),
     /// A step cannot be undone.
     Stick(usize, Vec<String>),
     /// Attempts at these steps begin, side by side.
@@ -185,15 +183,16 @@ fn backward(plan: &Plan, state: &State, now: Now<'_>) -> Next {
     if !plan.rollback && !state.undo_anyway {
         return end(plan, state, now, Phase::Failed);
     }
-    match steps().filter_map(|(_, slot)| level_to_undo(slot)).max() {
+    match steps().filter_map(|(index, slot)| level_to_undo(plan, index, slot)).max() {
         Some(level) => undo(plan, state, now, level),
         None => end(plan, state, now, Phase::Compensated),
     }
 }
 
-/// The level of a step that is still to be undone.
-const fn level_to_undo(slot: &Slot<Stored>) -> Option<u32> {
+/// The level of a step that is still to be undone; what needs no compensation stays as it is.
+fn level_to_undo(plan: &Plan, index: usize, slot: &Slot<Stored>) -> Option<u32> {
     match slot {
+        _ if plan.steps[index].undo == UndoPlan::Nothing => None,
         Slot::Done(done) => Some(done.place.level),
         Slot::Unknown(unknown) => Some(unknown.place.level),
         Slot::Undoing(undoing) => Some(undoing.place.level),
@@ -205,7 +204,8 @@ const fn level_to_undo(slot: &Slot<Stored>) -> Option<u32> {
 fn undo(plan: &Plan, state: &State, now: Now<'_>, level: u32) -> Next {
     let (mut ready, mut wake, mut stuck) = (Vec::new(), None, None);
     let mut runs = false;
-    let of_level = |(_, slot): &(usize, &Slot<Stored>)| level_to_undo(slot) == Some(level);
+    let of_level =
+        |(index, slot): &(usize, &Slot<Stored>)| level_to_undo(plan, *index, slot) == Some(level);
     for (index, slot) in state.slots().enumerate().filter(of_level) {
         match slot {
             Slot::Undoing(undoing) if undoing.stuck => stuck = Some(index),
@@ -213,11 +213,10 @@ fn undo(plan: &Plan, state: &State, now: Now<'_>, level: u32) -> Next {
             Slot::Undoing(undoing) if now.has_come(undoing.attempts.due) => ready.push(index),
             Slot::Undoing(undoing) => wake = earlier(wake, undoing.attempts.due),
             slot => match plan.steps[index].undo {
-                UndoPlan::Nothing => return Next::Leave(index),
                 UndoPlan::By { takes: Takes::Output, .. } if slot.output().is_none() => {
                     return Next::Stick(index, without_output(plan, index, slot));
                 }
-                UndoPlan::By { .. } => ready.push(index),
+                _ => ready.push(index),
             },
         }
     }
@@ -284,11 +283,6 @@ impl State {
             Next::Park(why) => self.parked = Some(why.clone()),
             Next::Lose(index, errors) => self.change(*index, |slot| match slot {
                 Slot::Running(running) => Slot::Unknown(running.unknown(errors.clone())),
-                slot => slot,
-            }),
-            Next::Leave(index) => self.change(*index, |slot| match slot {
-                Slot::Done(done) => Slot::Undone(done.leave()),
-                Slot::Unknown(unknown) => Slot::Undone(unknown.leave()),
                 slot => slot,
             }),
             Next::Stick(index, errors) => self.change(*index, |slot| match begin_undo(slot, now) {
@@ -387,10 +381,13 @@ impl State {
 
     fn next_level(&self) -> u32 {
         let levels = self.slots().filter_map(|slot| match slot {
+            Slot::Pending(_) | Slot::Skipped => None,
             Slot::Running(running) => Some(running.place.level),
-            Slot::Undone(undone) => Some(undone.place.level),
+            Slot::Done(done) => Some(done.place.level),
             Slot::Failed(failed) => Some(failed.place.level),
-            slot => level_to_undo(slot),
+            Slot::Unknown(unknown) => Some(unknown.place.level),
+            Slot::Undoing(undoing) => Some(undoing.place.level),
+            Slot::Undone(undone) => Some(undone.place.level),
         });
         levels.max().map_or(1, |highest| highest.saturating_add(1))
     }

@@ -177,7 +177,7 @@ impl Run {
             }
             Next::Park(_) if !self.in_flight.is_empty() => self.wait(None).await,
             Next::Park(_) => self.stick(None, Phase::Parked).await,
-            Next::Fail(_) | Next::Lose(..) | Next::Leave(_) | Next::Stick(..) => {
+            Next::Fail(_) | Next::Lose(..) | Next::Stick(..) => {
                 self.state.decide(&next, self.engine.clock.now());
                 self.is_dirty = true;
                 Ok(Flow::On)
