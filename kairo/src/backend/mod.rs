@@ -59,7 +59,8 @@
 //! | `kairo_store`, `kairo_schema` | which log this is, and the migrations that have run |
 //!
 //! `kairo_gone`, `kairo_snapshot`, `kairo_parked`, `kairo_dead_letter`, `kairo_timetable` and
-//! `kairo_saga` are as in SQLite; `waits`, `held` and `ended` of a saga are for indexes.
+//! `kairo_saga` are as in SQLite; `claim`, `waits`, `held` and `ended` of a saga are for the store
+//! alone.
 //!
 //! ```sql
 //! SELECT time, payload::json ->> 'email' FROM kairo_log WHERE name = 'user.created';

@@ -59,9 +59,10 @@ pub async fn what_one_has_claimed_no_other_gets(case: Case) -> Result {
     }
     let mut claiming = JoinSet::new();
     for number in 0..RIVALS {
-        let case = match case.store.features().shared {
-            true => case.joined(&number.to_string()).await?,
-            false => first.clone(),
+        let case = if case.store.features().shared {
+            case.joined(&number.to_string()).await?
+        } else {
+            first.clone()
         };
         claiming.spawn(async move { case.claim_orders(2).await });
     }

@@ -2,10 +2,15 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use kairo::{Version, delivery::Backend, store::Append, store::Unit};
+use kairo::{
+    Error, StreamName, Uuid, Version,
+    delivery::Backend,
+    journal::{SagaChange, SagaRow},
+    store::{Append, StreamRange, Unit},
+};
 use sqlx::AssertSqlSafe;
 
-use super::{Place, append, event, log};
+use super::{Place, append, event, log, steps};
 
 /// How many write at a time while connections are cut.
 const WRITERS: usize = 8;
@@ -70,8 +75,57 @@ async fn what_was_acknowledged_is_there_once_whatever_was_cut() {
     store.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: run ./test"]
+async fn a_step_that_was_cut_is_taken_once() {
+    let place = Arc::new(Place::new());
+    let store = place.store().await.unwrap();
+    let carriers: Vec<_> = (0..WRITERS)
+        .map(|key| tokio::spawn(carry_on(Arc::clone(&store), steps::saga(key))))
+        .collect();
+    for _ in 0..CUTS {
+        place.cut().await;
+    }
+    for carrier in carriers {
+        let stream = StreamName::new(carrier.await.unwrap()).unwrap();
+        let read = || store.read_stream(&stream, StreamRange::ALL, 99);
+        let events = match read().await {
+            Ok(events) => events,
+            Err(_) => read().await.unwrap(),
+        };
+        assert_eq!(events.len(), 4, "each step's events are there once");
+    }
+    store.close().await.unwrap();
+}
+
+/// Starts a saga and takes its steps, each of which is tried again only where the saga says that it
+/// has not been taken; the stream of its events.
+async fn carry_on(store: Arc<dyn Backend>, row: SagaRow) -> String {
+    let (id, start) = (row.id, vec![SagaChange::Start(row.clone())]);
+    take(&store, id, 1, Unit { sagas: start, ..Unit::default() }).await;
+    for revision in 1..=steps::STEPS {
+        take(&store, id, revision + 1, steps::step(&row, revision)).await;
+    }
+    format!("saga-{id}-0")
+}
+
+async fn take(store: &Arc<dyn Backend>, id: Uuid, revision: u64, unit: Unit) {
+    loop {
+        match store.commit(unit.clone()).await {
+            Ok(_) => return,
+            Err(Error::Store { .. }) => {}
+            Err(error) => panic!("nobody else changes it: {error}"),
+        }
+        if let Ok(row) = store.saga(id).await
+            && row.is_some_and(|row| row.revision == revision)
+        {
+            return;
+        }
+    }
+}
+
 /// Writes to a stream; all ids that were brought, and those that were acknowledged.
-async fn write(store: Arc<dyn Backend>, stream: String) -> (Vec<kairo::Uuid>, Vec<kairo::Uuid>) {
+async fn write(store: Arc<dyn Backend>, stream: String) -> (Vec<Uuid>, Vec<Uuid>) {
     let (mut brought, mut acknowledged) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let event = event(&stream);

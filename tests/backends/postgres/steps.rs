@@ -18,7 +18,7 @@ use super::{Place, event, sagas};
 const SAGAS: usize = 120;
 
 /// How many steps each has.
-const STEPS: u64 = 3;
+pub(crate) const STEPS: u64 = 3;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
@@ -34,7 +34,7 @@ proptest! {
     }
 }
 
-fn saga(key: usize) -> SagaRow {
+pub(crate) fn saga(key: usize) -> SagaRow {
     let id = Clock::system().new_id();
     SagaRow {
         id,
@@ -57,7 +57,7 @@ fn saga(key: usize) -> SagaRow {
 }
 
 /// A step of a saga with as many events as its number, half of them in another stream.
-fn step(row: &SagaRow, revision: u64) -> Unit {
+pub(crate) fn step(row: &SagaRow, revision: u64) -> Unit {
     let phase = if revision == STEPS { Phase::Completed } else { Phase::Running };
     let write = SagaWrite {
         id: row.id,

@@ -2,8 +2,10 @@
 
 use kairo::{
     EventName, Position, StreamName, Version,
+    clock::Timestamp,
     delivery::Steer,
     event::record::EventData,
+    journal::SagaFilter,
     store::{Append, Selection, Unit},
 };
 use proptest::prelude::*;
@@ -135,8 +137,12 @@ proptest! {
             let _ = store.stream_stats(&stream).await;
             let _ = store.subscriptions().await;
             let _ = store.letters(kairo::LetterFilter::default()).await;
-            let _ = store.due(kairo::clock::Timestamp::MAX, 10).await;
+            let _ = store.due(Timestamp::MAX, 10).await;
             let _ = store.next_due().await;
+            let _ = store.sagas(SagaFilter::default()).await;
+            let names = [text.clone()];
+            let _ = store.next_saga(&names).await;
+            let _ = store.claim_sagas(kairo::Uuid::nil(), &names, Timestamp::MAX, 10).await;
         });
     }
 }
@@ -151,6 +157,7 @@ fn spoil(place: &Place, text: &str, bytes: &[u8], number: i64) {
         "kairo_timetable",
         "kairo_gone",
         "kairo_snapshot",
+        "kairo_saga",
     ];
     for table in tables {
         let mut columns = raw.prepare("SELECT type FROM pragma_table_info(?1)").unwrap();

@@ -28,8 +28,8 @@ impl Journal for MemoryStore {
         Box::pin(async move {
             self.with(|state| {
                 let is_owned = |row: &&mut SagaRow| row.owner == Some(owner) && row.phase.is_live();
-                let owned = state.sagas.values_mut().filter(is_owned);
-                owned.for_each(|row| row.owner = None);
+                let mine = state.sagas.values_mut().filter(is_owned);
+                mine.for_each(|row| row.owner = None);
                 Ok(())
             })
             .await?;

@@ -67,8 +67,8 @@ const WRITE_ONE: &str = with_event!(
 );
 
 /// Events of units and changes of their sagas. `u` says which units find their streams as expected,
-/// `n` and `w` start and write, and `k` says which units take effect. Those that do not are told at
-/// the end, below 0.
+/// `n` and `w` start and write, in one order for all, so that nobody waits in a circle, and `k` says
+/// which units take effect. Those that do not are told at the end, below 0.
 const MANY: &str = concat!(
     "WITH ",
     streams!(),
@@ -83,7 +83,8 @@ const MANY: &str = concat!(
        $23::bigint[], $24::boolean[], $25::uuid[], $26::bigint[], $27::bigint[], $28::uuid[], \
        $29::uuid[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bytea[], $34::bigint[]) AS v (",
     saga_columns!(),
-    ", unit) WHERE u.fits[v.unit] ON CONFLICT DO NOTHING RETURNING id), \
+    ", unit) WHERE u.fits[v.unit] ORDER BY v.saga, v.key, v.id \
+       ON CONFLICT DO NOTHING RETURNING id), \
      w AS (INSERT INTO {s}kairo_saga AS old (",
     saga_columns!(),
     ") SELECT o.id, o.saga, o.key, v.shape, v.phase, v.due, o.cancelled, \
@@ -93,7 +94,7 @@ const MANY: &str = concat!(
        $43::boolean[], $44::bigint[]) \
        AS v (id, epoch, revision, shape, phase, due, changed, state, keep, unit) \
        CROSS JOIN LATERAL (SELECT * FROM {s}kairo_saga AS s WHERE s.id = v.id LIMIT 1) AS o \
-       WHERE u.fits[v.unit] AND o.epoch = v.epoch AND o.revision = v.revision \
+       WHERE u.fits[v.unit] AND o.epoch = v.epoch AND o.revision = v.revision ORDER BY o.id \
        ON CONFLICT (id) DO UPDATE SET shape = excluded.shape, phase = excluded.phase, \
        due = excluded.due, changed = excluded.changed, state = excluded.state, \
        owner = CASE WHEN excluded.owner IS NOT NULL THEN old.owner END, \

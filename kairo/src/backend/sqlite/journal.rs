@@ -222,7 +222,7 @@ fn filtered(connection: &Connection, filter: &SagaFilter) -> rusqlite::Result<Ve
          AND (?6 = '[]' OR phase IN (SELECT value FROM json_each(?6))) \
          ORDER BY started, id LIMIT ?7"
     );
-    let from = filter.from.map_or(i64::MIN, |from| from.as_microsecond());
+    let from = filter.from.map_or(i64::MIN, Timestamp::as_microsecond);
     let (after, after_id) = match filter.after {
         Some((time, id)) if from <= time.as_microsecond() => {
             (time.as_microsecond(), id.as_bytes().to_vec())
@@ -230,7 +230,7 @@ fn filtered(connection: &Connection, filter: &SagaFilter) -> rusqlite::Result<Ve
         // No id is empty, so everything of this time lies behind it.
         _ => (from, Vec::new()),
     };
-    let until = filter.until.map_or(i64::MAX, |until| until.as_microsecond());
+    let until = filter.until.map_or(i64::MAX, Timestamp::as_microsecond);
     let phases: Vec<_> = filter.phases.iter().map(|phase| phase.word()).collect();
     let (phases, limit) = (Json(&phases), Count(filter.limit as u64));
     let values: [&dyn ToSql; 7] =

@@ -54,6 +54,7 @@ struct State {
     ended: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all who wait bring a unit")]
 enum Waiter {
     Unit(Unit, Reply, Room),
     Turn(oneshot::Sender<Turn>),
