@@ -14,7 +14,7 @@ use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals, event_store::keep_p
 use crate::{
     backend,
     clock::Clock,
-    delivery::Backend,
+    delivery::{Backend, SubscriptionRow},
     engine::{
         Engine,
         dispatch::{
@@ -302,21 +302,12 @@ impl Builder {
                 tracing::warn!(subscription = name, "there is no such subscription to forget");
             }
         }
-        let stored: HashSet<String> =
-            backend.subscriptions().await?.into_iter().map(|row| row.subscription).collect();
-        // Handlers that another process runs, or another start, are no orphans.
-        let (known, renamed): (HashSet<&str>, HashSet<&str>) = (
-            inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name).collect(),
-            specs.iter().filter_map(|spec| spec.renamed_from).collect(),
-        );
-        let mut orphans: Vec<String> = stored
-            .iter()
-            .filter(|name| !known.contains(name.as_str()) && !renamed.contains(name.as_str()))
-            .cloned()
-            .collect();
-        orphans.sort();
-        let new = specs.iter().filter(|spec| !stored.contains(&*spec.name));
-        let mistakes = renames(&orphans, new.filter(|spec| spec.renamed_from.is_none()));
+        let stored = backend.subscriptions().await?;
+        let orphans = orphans(&stored, specs);
+        let is_stored =
+            |name: &str| stored.binary_search_by(|row| row.subscription.as_str().cmp(name)).is_ok();
+        let new = specs.iter().filter(|spec| spec.renamed_from.is_none() && !is_stored(&spec.name));
+        let mistakes = if orphans.is_empty() { Vec::new() } else { renames(&orphans, new) };
         if !mistakes.is_empty() {
             return Err(Error::Wiring(WiringError::new(mistakes)));
         }
@@ -348,6 +339,21 @@ fn without_handlers(service: &Need) -> Option<String> {
 }
 
 /// New handlers beside an orphan of the same name in another module, or of the same module.
+/// The names in the store that no handler of this binary has. Both lists are sorted by name.
+fn orphans(stored: &[SubscriptionRow], specs: &[Spec]) -> Vec<String> {
+    let runs = |name: &str| specs.binary_search_by(|spec| (*spec.name).cmp(name)).is_ok();
+    let names = stored.iter().map(|row| row.subscription.as_str());
+    let mut orphans: Vec<_> = names.filter(|name| !runs(name)).map(str::to_owned).collect();
+    if !orphans.is_empty() {
+        // Handlers that another process runs, or another start, are no orphans.
+        let linked = inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name);
+        let known: HashSet<&str> =
+            linked.chain(specs.iter().filter_map(|spec| spec.renamed_from)).collect();
+        orphans.retain(|name| !known.contains(name.as_str()));
+    }
+    orphans
+}
+
 fn renames<'a>(orphans: &[String], new: impl Iterator<Item = &'a Spec>) -> Vec<String> {
     let (mut by_last, mut by_module) = (HashMap::new(), HashMap::new());
     for orphan in orphans {

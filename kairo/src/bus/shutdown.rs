@@ -74,25 +74,19 @@ impl Shared {
             () = self.finished() => {}
             () = self.engine.clock.sleep(limit) => {}
         }
-        self.running_all().iter().filter(|running| !running.task.is_finished()).count()
+        self.running_all().iter().filter(|running| !running.has_ended()).count()
     }
 
     async fn finished(&self) {
         for running in self.running_all().iter() {
-            while !running.task.is_finished() {
-                tokio::select! {
-                    () = running.commands.closed() => {}
-                    () = self.engine.clock.sleep(LOOK) => {}
-                }
-                tokio::task::yield_now().await;
-            }
+            running.commands.closed().await;
         }
     }
 
     pub(super) fn stop_at_once(&self) {
         self.engine.stop.send_replace(true);
         for running in self.running_all().iter() {
-            running.task.abort();
+            running.loops.abort();
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         for task in mem::take(&mut *tasks) {

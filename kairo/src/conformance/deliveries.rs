@@ -2,7 +2,7 @@
 
 use super::case::{Case, assert_same};
 use crate::{
-    delivery::{Checkpoint, DeadLetter, Parked, ParkedState, Progress, SubscriptionRow},
+    delivery::{Checkpoint, DeadLetter, Parked, ParkedState, Progress, Steer, SubscriptionRow},
     error::{Error, Result},
     handler::entry::StartAt,
     store::{Append, Position, Unit, Version},

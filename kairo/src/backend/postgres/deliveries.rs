@@ -10,7 +10,7 @@ use super::{
     connections::answered,
     failure::Trouble,
     members::is_alive,
-    rows::{count, int, malformed, place, small},
+    rows::{count, from_json, int, malformed, place, small},
     shares::partitions,
     tables::Tables,
 };

@@ -16,7 +16,7 @@ const MIGRATIONS: &[&str] =
     &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_streams.sql")];
 
 /// The schema version that this binary knows.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Refuses a database that is not for this binary; writes nothing.
 ///

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Somebody waits for an outcome.
-    Watch(Subject, Waiter),
+    Watch(Box<(Subject, Waiter)>),
     /// Nothing new begins until resumed; the answer says that this holds.
     Pause(Option<oneshot::Sender<()>>),
     /// New events begin again.

@@ -216,7 +216,7 @@ impl Runner {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Watch(subject, waiter) => self.answer(subject, waiter),
+            Command::Watch(question) => self.answer(question.0, question.1),
             Command::Pause(reply) => {
                 self.set_paused(true);
                 self.waiters.resolve_all(Outcome::Paused);
