@@ -201,6 +201,7 @@ fn progress() -> impl Strategy<Value = Progress> {
             park,
             unpark,
             bury,
+            failure: None,
         },
     )
 }

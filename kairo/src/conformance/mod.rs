@@ -255,6 +255,7 @@ macro_rules! __laws {
                 a_removed_subscription_fences_its_last_owner
                 a_parked_event_is_replaced_by_its_position
                 progress_and_its_events_take_effect_together
+                the_last_failure_is_kept
             }
         }
 

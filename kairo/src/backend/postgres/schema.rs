@@ -14,10 +14,11 @@ use crate::{
 };
 
 /// The migrations, in order; the schema's version is the number of the last one that has run.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_spine.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_failures.sql")];
 
 /// The schema version that this binary knows.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// The oldest server that knows what we ask of it, as it numbers itself.
 const SERVER_MIN: u32 = 130_000;
@@ -26,7 +27,7 @@ const SERVER_MIN: u32 = 130_000;
 const ENCODING: &str = "UTF8";
 
 /// The relations that a store has beside the log.
-const RELATIONS: [&str; 12] = [
+const RELATIONS: [&str; 13] = [
     "kairo_schema",
     "kairo_store",
     "kairo_gone",
@@ -36,6 +37,7 @@ const RELATIONS: [&str; 12] = [
     "kairo_subscription",
     "kairo_share",
     "kairo_parked",
+    "kairo_failure",
     "kairo_dead_letter",
     "kairo_timetable",
     "kairo_log",

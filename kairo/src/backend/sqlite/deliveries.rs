@@ -93,15 +93,11 @@ impl Deliveries for SqliteStore {
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
-    // Counting for each subscription by itself would be much of a start.
-    let select = "SELECT name, generation, low_water, epoch, paused, \
-         coalesce(p.count, 0), coalesce(l.count, 0) \
-         FROM kairo_subscription \
-         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_parked \
-             GROUP BY subscription) AS p ON p.subscription = name \
-         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_dead_letter \
-             GROUP BY subscription) AS l ON l.subscription = name \
-         ORDER BY name";
+    let parked = counts(connection, "SELECT subscription, count(*) FROM kairo_parked GROUP BY 1")?;
+    let letters =
+        counts(connection, "SELECT subscription, count(*) FROM kairo_dead_letter GROUP BY 1")?;
+    let select = "SELECT name, generation, low_water, epoch, paused, failure \
+         FROM kairo_subscription ORDER BY name";
         let subscription = text(row, 0)?.into_owned();
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map([], |row| {
@@ -112,8 +108,10 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
             paused: row.get(4)?,
             low_water,
             shares: vec![share],
-            parked: row.get::<_, Count>(5)?.0,
-            letters: row.get::<_, Count>(6)?.0,
+            parked: parked.get(&subscription).copied().unwrap_or_default(),
+            letters: letters.get(&subscription).copied().unwrap_or_default(),
+            failure: row.get::<_, Option<Json<_>>>(5)?.map(|Json(failure)| failure),
+            subscription,
         })
     })?;
     rows.collect()
@@ -139,7 +137,7 @@ pub(super) fn checkpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Checkp
 
 /// Takes over what was achieved; the epoch has been checked.
 pub(super) fn advance(connection: &Connection, progress: &Progress) -> rusqlite::Result<()> {
-    let Progress { subscription, checkpoint, park, unpark, .. } = progress;
+    let Progress { subscription, checkpoint, park, unpark, failure, .. } = progress;
     let finished = checkpoint.finished.iter().map(|position| position.sequence);
     let packed = pack(checkpoint.low_water.sequence, finished);
     let update = "UPDATE kairo_subscription SET low_water = ?2, finished = ?3 WHERE name = ?1";
@@ -148,6 +146,10 @@ pub(super) fn advance(connection: &Connection, progress: &Progress) -> rusqlite:
         Place(checkpoint.low_water),
         packed
     ])?;
+    if let Some(failure) = failure {
+        let update = "UPDATE kairo_subscription SET failure = ?2 WHERE name = ?1";
+        connection.prepare_cached(update)?.execute(params![subscription, Json(failure)])?;
+    }
     for parked in park {
         put_parked(connection, subscription, parked)?;
     }

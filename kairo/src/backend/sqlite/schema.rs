@@ -12,8 +12,11 @@ use crate::{
 const APPLICATION: i32 = 0x4B41_4952;
 
 /// The migrations, in order; the schema's version is the number of those that have run.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_streams.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_spine.sql"),
+    include_str!("migrations/0002_streams.sql"),
+    include_str!("migrations/0003_failures.sql"),
+];
 
 /// The schema version that this binary knows.
 pub(super) const VERSION: u32 = 3;

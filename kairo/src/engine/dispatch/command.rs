@@ -7,11 +7,7 @@ use super::{
     keeper::Held,
     waiters::{Subject, Waiter},
 };
-use crate::{
-    clock::Timestamp,
-    delivery::{DeadLetter, FailedAttempt},
-    store::Position,
-};
+use crate::{clock::Timestamp, delivery::DeadLetter, store::Position};
 
 /// What a subscription can be told or asked.
 #[derive(Debug)]
@@ -60,8 +56,6 @@ pub(crate) struct Status {
     pub(crate) full: bool,
     pub(crate) read_to: Position,
     pub(crate) failing: Option<String>,
-    /// The newest failure of what is parked.
-    pub(crate) failure: Option<FailedAttempt>,
 }
 
 impl Status {

@@ -325,7 +325,6 @@ impl Runner {
             newer: self.parking.newer(),
             full: self.parking.is_full(),
             read_to: self.ledger.read_to(),
-            failure: self.parking.last_failure().cloned(),
             failing: self.reading.now().or_else(|| self.writing.now()),
         }
     }

@@ -45,6 +45,9 @@ impl Runner {
         {
             return self.letter_gone(&job, id, end);
         }
+        if matches!(end, End::Retry(_) | End::Dead(_)) {
+            self.buffer.failure = job.failures.last().cloned().or(self.buffer.failure.take());
+        }
         match end {
             End::Done(events) => self.done(&job, events),
             End::Retry(pause) => self.retry(&job, now, pause),

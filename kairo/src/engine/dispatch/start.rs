@@ -122,6 +122,7 @@ impl Runner {
             park: vec![row],
             unpark: Vec::new(),
             bury: Vec::new(),
+            failure: None,
         };
         let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
         let count = Count { unit: Unit::of_progress(progress), trouble: self.writing.clone() };
