@@ -21,6 +21,7 @@ use crate::{
             Releases,
             spec::{Defaults, Spec},
         },
+        giving_back::GivingBack,
         ownership::{self, Lease, Roster},
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
         tail::{self, Tail},
@@ -208,7 +209,7 @@ impl Builder {
             released: Releases::default(),
             alone: Semaphore::new(1),
             stop: watch::Sender::new(false),
-            give_back: watch::Sender::new(false),
+            giving_back: GivingBack::default(),
             timetable: Trouble::default(),
         });
         let (coordinator, ready) = ownership::begin(&engine, specs).await?;
@@ -338,7 +339,6 @@ fn without_handlers(service: &Need) -> Option<String> {
     ))
 }
 
-/// New handlers beside an orphan of the same name in another module, or of the same module.
 /// The names in the store that no handler of this binary has. Both lists are sorted by name.
 fn orphans(stored: &[SubscriptionRow], specs: &[Spec]) -> Vec<String> {
     let runs = |name: &str| specs.binary_search_by(|spec| (*spec.name).cmp(name)).is_ok();
@@ -354,6 +354,7 @@ fn orphans(stored: &[SubscriptionRow], specs: &[Spec]) -> Vec<String> {
     orphans
 }
 
+/// New handlers beside an orphan of the same name in another module, or of the same module.
 fn renames<'a>(orphans: &[String], new: impl Iterator<Item = &'a Spec>) -> Vec<String> {
     let (mut by_last, mut by_module) = (HashMap::new(), HashMap::new());
     for orphan in orphans {

@@ -11,9 +11,6 @@ const FINISH_MAX: Duration = Duration::from_secs(20);
 /// How long it may take to give back what has not finished by then.
 const GIVE_BACK_MAX: Duration = Duration::from_secs(3);
 
-/// How often it is looked whether they have.
-const LOOK: Duration = Duration::from_millis(5);
-
 impl Kairo {
     /// Stops: nothing new begins, handlers that run get 20 s to finish, their outcomes are written
     /// down, and the store is let go. What had not begun is untouched and begins after a restart.
@@ -33,7 +30,7 @@ impl Kairo {
         let unfinished = shared.finish_within(FINISH_MAX).await;
         if 0 < unfinished {
             tracing::warn!(unfinished, "subscriptions have handlers that do not finish in time");
-            shared.engine.give_back.send_replace(true);
+            shared.engine.giving_back.begin_all();
             shared.finish_within(GIVE_BACK_MAX).await;
         }
         shared.stop_at_once();

@@ -98,11 +98,11 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
         counts(connection, "SELECT subscription, count(*) FROM kairo_dead_letter GROUP BY 1")?;
     let select = "SELECT name, generation, low_water, epoch, paused, failure \
          FROM kairo_subscription ORDER BY name";
-        let subscription = text(row, 0)?.into_owned();
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map([], |row| {
         let (Place(low_water), Count(epoch)) = (row.get(2)?, row.get(3)?);
         let share = Share { partitions: Partitions::WHOLE, owner: None, epoch, low_water };
+        let subscription = text(row, 0)?.into_owned();
         Ok(SubscriptionRow {
             generation: row.get(1)?,
             paused: row.get(4)?,
@@ -115,6 +115,8 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
         })
     })?;
     rows.collect()
+}
+
 /// How many rows subscriptions have, those that have any. Nearly all have none, and asking for each
 /// by itself would be much of a start.
 fn counts(connection: &Connection, select: &str) -> rusqlite::Result<HashMap<String, u64>> {
@@ -122,8 +124,6 @@ fn counts(connection: &Connection, select: &str) -> rusqlite::Result<HashMap<Str
     let counts =
         select.query_map([], |row| Ok((text(row, 0)?.into_owned(), row.get::<_, Count>(1)?.0)))?;
     counts.collect()
-}
-
 }
 
 pub(super) fn checkpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Checkpoint> {

@@ -173,6 +173,7 @@ pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> B
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
         paused: claimed.paused,
         stopping: false,
+        hand_over_by: None,
         parting: Parting::default(),
         view,
         engine,

@@ -53,8 +53,8 @@ pub(super) enum End {
     Dead(Reason),
     /// Only a newer binary can read the event.
     Newer,
-    /// The process is stopping: the attempt that was about to follow has not begun, or the one
-    /// that was under way counts as not begun.
+    /// The process is stopping, or hands over and this took too long: the attempt that was about to
+    /// follow has not begun, or the one that was under way counts as not begun.
     GivenBack,
 }
 
@@ -146,7 +146,7 @@ impl Run<'_> {
         let scope = Scope::new(context);
         let delivery = Delivery { payload: &Payload::Logged, context: scope.context() };
         let run = pin!(Arc::clone(&scope).enter(self.spec.run(delivery)));
-        let drafts = run_once(run, self.spec.timeout, self.engine).await?;
+        let drafts = run_once(run, self.spec, self.engine).await?;
         self.publishable(&scope, drafts)
     }
 
@@ -192,12 +192,13 @@ impl Run<'_> {
         }
     }
 
-    /// Waits between attempts; false when the process stops in the meantime.
+    /// Waits between attempts; false when the process stops in the meantime, or hands over.
     async fn wait(&self, pause: Duration) -> bool {
         let mut stop = self.engine.stopping();
         tokio::select! {
             biased;
             () = stopped(&mut stop) => false,
+            () = self.engine.giving_back.wait(&self.spec.name) => false,
             () = self.engine.clock.sleep(pause) => true,
         }
     }
@@ -284,27 +285,27 @@ fn shortened(mut text: String) -> String {
 /// Most handlers are done at their first poll. Only the others cost a timer, and room for it.
 async fn run_once<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
-    timeout: Duration,
+    spec: &Spec,
     engine: &Engine,
 ) -> Result<Vec<Draft>, RunMiss> {
     let first = future::poll_fn(|context| Poll::Ready(poll_once(run.as_mut(), context))).await;
     match first {
         Poll::Ready(ended) => ended,
-        Poll::Pending => Box::pin(run_while_allowed(run, timeout, engine)).await,
+        Poll::Pending => Box::pin(run_while_allowed(run, spec, engine)).await,
     }
 }
 
-/// Runs an attempt that was not done at its first poll, until its time or that of the bus is up.
+/// Runs an attempt that was not done at its first poll, until its time is up, or that of the loop
+/// or the bus that it belongs to.
 async fn run_while_allowed<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
-    timeout: Duration,
+    spec: &Spec,
     engine: &Engine,
 ) -> Result<Vec<Draft>, RunMiss> {
-    let mut give_back = engine.give_back.subscribe();
     tokio::select! {
         biased;
-        ended = run_on(run, timeout, &engine.clock) => ended,
-        () = stopped(&mut give_back) => Err(RunMiss::GivenBack),
+        ended = run_on(run, spec.timeout, &engine.clock) => ended,
+        () = engine.giving_back.wait(&spec.name) => Err(RunMiss::GivenBack),
     }
 }
 

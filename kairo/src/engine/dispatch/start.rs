@@ -189,6 +189,9 @@ async fn deliver_alone(
     let _permit = tokio::select! {
         biased;
         () = stopped(&mut stop) => return Ended { job, end: End::GivenBack, failed: 0 },
+        () = engine.giving_back.wait(&spec.name) => {
+            return Ended { job, end: End::GivenBack, failed: 0 };
+        }
         // The semaphore is never closed, so a permit always comes.
         permit = engine.alone.acquire() => permit,
     };
