@@ -77,7 +77,7 @@ impl Taking<'_> {
             }
         }
         let claimed = claims.iter().zip(&mut places).map(|(claim, known)| {
-            let mut claimed = known.take().unwrap_or_else(|| self.new(claim.start));
+            let mut claimed = known.take().unwrap_or_else(|| self.fresh(claim.start));
             let name = &claim.subscription;
             if claim.renamed_from.is_some() || self.burdened.contains(name) {
                 claimed.parked = parked_rows(self.connection, name)?;
@@ -115,7 +115,7 @@ impl Taking<'_> {
     }
 
     /// What is claimed of a subscription that nobody has had.
-    fn new(&self, start: StartAt) -> Claimed {
+    fn fresh(&self, start: StartAt) -> Claimed {
         Claimed {
             partitions: Partitions::WHOLE,
             epoch: self.epoch,
