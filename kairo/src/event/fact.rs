@@ -5,6 +5,10 @@ use std::ops::Range;
 use super::record::Recorded;
 use crate::clock::Timestamp;
 
+/// How many facts a page has room for at first, and for how many bytes of payload: what most streams
+/// have, so that their page does not grow.
+const ROOM: (usize, usize) = (16, 4 * 1024);
+
 /// What of an event changes the state that is folded from its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact<'a> {
@@ -36,7 +40,7 @@ impl<'a> Fact<'a> {
 }
 
 /// A page of the facts of one stream, in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     rows: Vec<Row>,
     names: String,
@@ -51,20 +55,33 @@ struct Row {
     schema: u32,
     time: Timestamp,
     name: Range<usize>,
-    payload: Range<usize>,
+    /// Where the payload ends; it begins where the one before it does.
+    payload_end: usize,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        let (rows, bytes) = ROOM;
+        Self {
+            rows: Vec::with_capacity(rows),
+            names: String::new(),
+            payloads: Vec::with_capacity(bytes),
+            is_last: false,
+        }
+    }
 }
 
 impl Facts {
     /// Adds the next fact of the stream.
     pub fn push(&mut self, fact: Fact<'_>) {
-        let (name, start) = (self.place_of(fact.name), self.payloads.len());
+        let name = self.place_of(fact.name);
         self.payloads.extend_from_slice(fact.payload);
         self.rows.push(Row {
             version: fact.version,
             schema: fact.schema,
             time: fact.time,
             name,
-            payload: start..self.payloads.len(),
+            payload_end: self.payloads.len(),
         });
     }
 
@@ -106,12 +123,12 @@ impl Facts {
 
     /// Each of them, in order.
     pub fn each(&self) -> impl Iterator<Item = Fact<'_>> {
-        self.rows.iter().map(|row| Fact {
-            version: row.version,
-            name: &self.names[row.name.clone()],
-            schema: row.schema,
-            time: row.time,
-            payload: &self.payloads[row.payload.clone()],
+        let mut start = 0;
+        self.rows.iter().map(move |row| {
+            let payload = &self.payloads[start..row.payload_end];
+            start = row.payload_end;
+            let Row { version, schema, time, .. } = *row;
+            Fact { version, name: &self.names[row.name.clone()], schema, time, payload }
         })
     }
 
