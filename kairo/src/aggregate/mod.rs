@@ -5,6 +5,7 @@
 
 mod decision;
 mod fold;
+mod page;
 mod load;
 mod change;
 mod snapshot;
@@ -16,12 +17,13 @@ pub use self::{
     decision::{Changes, Decision},
     fold::{Blank, Folded, Members, applied, enveloped},
     load::{Loaded, Past},
+    page::Folding,
     snapshot::{Snapshots, Snapshotted, fingerprint},
 };
 use crate::{
     bus::{Bus, Kairo, Publisher},
-    error::{DecodeError, Result},
-    event::{name::StreamName, record::Recorded},
+    error::Result,
+    event::name::StreamName,
 };
 
 /// A type whose instances are rebuilt from events; `#[aggregate("its-name")]` implements it.
@@ -56,9 +58,9 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn begin() -> Option<Self>;
 
-    /// Applies an event of its stream.
+    /// How it applies an event of its stream.
     #[doc(hidden)]
-    fn fold(state: &mut Option<Self>, event: &Arc<Recorded>) -> Result<Folded, DecodeError>;
+    fn folding() -> Folding<Self>;
 }
 
 /// One instance of an aggregate, by its id. Nothing is read or written before a method is awaited.

@@ -75,9 +75,7 @@ pub(super) async fn begin<A: Aggregate>(
     stream: &StreamName,
     until: Until,
 ) -> Result<Fold<A>> {
-    let (Some(snapshots), Until::End | Until::Version(_)) = (A::snapshots(), until) else {
-        return Ok(Fold::blank());
-    };
+    let Some(snapshots) = A::snapshots() else { return Ok(Fold::blank()) };
     let kept = bus.get().engine.backend.snapshot(stream, A::NAME).await?;
     let fold = kept.and_then(|kept| snapshots.read(&kept, until));
     Ok(fold.unwrap_or_else(Fold::blank))
@@ -87,7 +85,7 @@ pub(super) async fn begin<A: Aggregate>(
 ///
 /// Without it nothing is wrong, only slower; so a store that fails at it is not the caller's trouble.
 pub(super) async fn keep<A: Aggregate>(bus: &Bus<'_>, stream: &StreamName, fold: &Fold<A>) {
-    let Some(snapshot) = A::snapshots().and_then(|it| it.due(bus, stream, fold)) else { return };
+    let Some(snapshot) = A::snapshots().and_then(|it| it.due(stream, fold)) else { return };
     let unit = Unit { snapshots: vec![snapshot], ..Unit::default() };
     if let Err(error) = bus.get().engine.backend.commit(unit).await {
         tracing::warn!(%stream, %error, "a snapshot could not be kept");
@@ -98,14 +96,16 @@ impl<A: Aggregate> Snapshots<A> {
     fn read(&self, kept: &Snapshot, until: Until) -> Option<Fold<A>> {
         let within = match until {
             Until::Version(version) => kept.version <= version,
-            Until::End | Until::Time(_) => true,
+            Until::Time(time) => kept.time <= time,
+            Until::End => true,
         };
         if kept.schema != self.schema || !within {
             return None;
         }
         match (self.decode)(&kept.payload) {
             Ok(state) => {
-                Some(Fold { state: Some(state), version: kept.version, kept: kept.version })
+                let (version, time) = (kept.version, kept.time);
+                Some(Fold { state: Some(state), version, time, kept: version })
             }
             Err(error) => {
                 let stream = &kept.stream;
@@ -115,7 +115,7 @@ impl<A: Aggregate> Snapshots<A> {
         }
     }
 
-    fn due(&self, bus: &Bus<'_>, stream: &StreamName, fold: &Fold<A>) -> Option<Snapshot> {
+    fn due(&self, stream: &StreamName, fold: &Fold<A>) -> Option<Snapshot> {
         let state = fold.state.as_ref()?;
         if fold.version - fold.kept < self.every {
             return None;
@@ -126,7 +126,7 @@ impl<A: Aggregate> Snapshots<A> {
                 name: A::NAME.to_owned(),
                 version: fold.version,
                 schema: self.schema,
-                time: bus.get().engine.clock.now(),
+                time: fold.time,
                 payload: payload.into(),
             }),
             Err(error) => {

@@ -236,6 +236,7 @@ macro_rules! __laws {
                 a_selection_between_times
                 events_are_found_by_their_positions
                 a_stream_is_read_from_a_version
+                facts_are_what_the_stream_has
             }
         }
 

@@ -1,6 +1,7 @@
 //! Events: what a type must offer to be one, and the forms in which events are passed around.
 
 pub mod envelope;
+pub mod fact;
 pub mod key;
 pub mod name;
 pub mod pattern;

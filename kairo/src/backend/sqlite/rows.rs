@@ -17,6 +17,7 @@ use crate::{
     clock::{Timestamp, micros},
     error::BoxError,
     event::{
+        fact::{Fact, Facts},
         name::{EventName, StreamName},
         record::{EventData, Metadata},
     },
@@ -180,13 +181,21 @@ impl ToSql for Payload {
 
 impl FromSql for Payload {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Ok(Self(match value {
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Bytes::copy_from_slice(bytes),
-            // Only somebody else can have written these; the decoder is to say what it thinks.
-            ValueRef::Integer(number) => number.to_string().into(),
-            ValueRef::Real(number) => number.to_string().into(),
-            ValueRef::Null => Bytes::new(),
+        Ok(Self(match payload(value) {
+            Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+            Cow::Owned(bytes) => bytes.into(),
         }))
+    }
+}
+
+/// The bytes of a payload.
+fn payload(value: ValueRef<'_>) -> Cow<'_, [u8]> {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Cow::Borrowed(bytes),
+        // Only somebody else can have written these; the decoder is to say what it thinks.
+        ValueRef::Integer(number) => Cow::Owned(number.to_string().into()),
+        ValueRef::Real(number) => Cow::Owned(number.to_string().into()),
+        ValueRef::Null => Cow::Borrowed(&[]),
     }
 }
 
@@ -232,6 +241,18 @@ pub(super) fn read_event(
             .unwrap_or_default(),
         payload: row.get::<_, Payload>(first + 9)?.0,
     })
+}
+
+/// Reads a fact from the columns version, name, schema, time and payload.
+pub(super) fn read_fact(row: &Row<'_>, facts: &mut Facts) -> rusqlite::Result<()> {
+    facts.push(Fact {
+        version: row.get::<_, Count>(0)?.0,
+        name: &text(row, 1)?,
+        schema: row.get(2)?,
+        time: row.get::<_, Time>(3)?.0,
+        payload: &payload(row.get_ref(4)?),
+    });
+    Ok(())
 }
 
 /// The text of a column; what is not UTF-8 in it is replaced.
