@@ -4,7 +4,7 @@ use std::{any::type_name, sync::Arc};
 
 use futures_util::future;
 
-use super::Aggregate;
+use super::kind::Kind;
 use crate::{
     clock::Timestamp,
     delivery::Backend,
@@ -119,8 +119,8 @@ impl Until {
 }
 
 /// A state on the way from its first event to its last.
-#[derive(Debug)]
 pub(super) struct Fold<A> {
+    pub(super) kind: Kind<A>,
     pub(super) state: Option<A>,
     /// The version of the last event that was folded; 0 before the first.
     pub(super) version: u64,
@@ -128,10 +128,10 @@ pub(super) struct Fold<A> {
     pub(super) kept: u64,
 }
 
-impl<A: Aggregate> Fold<A> {
+impl<A> Fold<A> {
     /// The state before any event.
-    pub(super) fn blank() -> Self {
-        Self { state: A::begin(), version: 0, kept: 0 }
+    pub(super) fn blank(kind: Kind<A>) -> Self {
+        Self { kind, state: (kind.begin)(), version: 0, kept: 0 }
     }
 
     /// Follows the stream from where this is.
@@ -170,9 +170,10 @@ impl<A: Aggregate> Fold<A> {
 
     /// Applies the next event of the stream.
     pub(super) fn apply(&mut self, event: &Arc<Recorded>) -> Result {
-        let folded = A::fold(&mut self.state, event).map_err(|source| unreadable(event, source))?;
+        let folded = (self.kind.fold)(&mut self.state, event);
+        let folded = folded.map_err(|source| unreadable(event, source))?;
         match folded {
-            Folded::Skipped if A::STRICT => {
+            Folded::Skipped if self.kind.strict => {
                 let (name, target) = (event.event.name.to_string(), type_name::<A>());
                 return Err(unreadable(event, DecodeError::Unknown { event: name, target }));
             }

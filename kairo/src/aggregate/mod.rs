@@ -4,13 +4,15 @@
 //! that are appended at the version on which it was decided.
 
 mod decision;
+mod kind;
 mod fold;
 mod load;
 mod change;
 mod snapshot;
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, sync::Arc};
 
+use self::kind::Kind;
 pub use self::{
     change::Changed,
     decision::{Changes, Decision},
@@ -65,7 +67,7 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
 pub struct AggregateRef<'a, A> {
     source: Source<'a>,
     stream: Arc<str>,
-    aggregate: PhantomData<fn() -> A>,
+    kind: Kind<A>,
 }
 
 /// Where the bus of an instance comes from.
@@ -75,10 +77,10 @@ enum Source<'a> {
     Publisher(&'a Publisher),
 }
 
-impl<'a, A: Aggregate> AggregateRef<'a, A> {
-    fn new(source: Source<'a>, id: impl fmt::Display) -> Self {
-        let stream = format!("{}-{id}", A::NAME).into();
-        Self { source, stream, aggregate: PhantomData }
+impl<'a, A> AggregateRef<'a, A> {
+    fn new(source: Source<'a>, kind: Kind<A>, id: impl fmt::Display) -> Self {
+        let stream = format!("{}-{id}", kind.name).into();
+        Self { source, stream, kind }
     }
 
     fn open(&self) -> Result<(Bus<'a>, StreamName)> {
@@ -100,8 +102,7 @@ impl<A> AggregateRef<'_, A> {
 
 impl<A> Clone for AggregateRef<'_, A> {
     fn clone(&self) -> Self {
-        let (source, stream) = (self.source.clone(), Arc::clone(&self.stream));
-        Self { source, stream, aggregate: PhantomData }
+        Self { source: self.source.clone(), stream: Arc::clone(&self.stream), kind: self.kind }
     }
 }
 
@@ -141,7 +142,7 @@ impl Kairo {
     /// # }
     /// ```
     pub fn aggregate<A: Aggregate>(&self, id: impl fmt::Display) -> AggregateRef<'_, A> {
-        AggregateRef::new(Source::Kairo(self), id)
+        AggregateRef::new(Source::Kairo(self), Kind::OF, id)
     }
 }
 
@@ -151,6 +152,6 @@ impl Publisher {
     /// What a handler changes through its own handle has the handled event as its cause, and is in
     /// the log once even if the handler runs again.
     pub fn aggregate<A: Aggregate>(&self, id: impl fmt::Display) -> AggregateRef<'_, A> {
-        AggregateRef::new(Source::Publisher(self), id)
+        AggregateRef::new(Source::Publisher(self), Kind::OF, id)
     }
 }
