@@ -12,6 +12,7 @@ mod subscription;
 mod subscriptions;
 mod steer;
 mod dead_letters;
+mod letter_change;
 mod event_store;
 mod health;
 mod shutdown;
@@ -224,7 +225,9 @@ impl Shared {
 
     /// Keeps a task that ends with the bus.
     fn keep(&self, task: JoinHandle<()>) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
     }
 
     fn remove(&self, name: &str) {
