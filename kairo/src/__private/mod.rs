@@ -24,13 +24,13 @@ pub use crate::{
     aggregate::{
         Aggregate, Blank, Folded, Members, Snapshots, Snapshotted, applied, enveloped, fingerprint,
     },
-    bus::publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
     error::{DecodeError, Error},
     event::{
         Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
         envelope::{AnyEvent, Envelope},
         event_entry, fits,
         key::{Key, stream_of},
+        publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
         record::Draft,
         record::Recorded,
     },

@@ -15,13 +15,12 @@ use std::{
 use super::{
     Shared,
     publish::{append_all, event_of},
-    publishable::InMemory,
     published::{Handled, Published},
 };
 use crate::{
     engine::dispatch::{Outcome, RunMiss, caught, run_on, scope::Scope, spec::Spec},
     error::{Error, Result},
-    event::record::Draft,
+    event::{publishable::InMemory, record::Draft},
     handler::{
         Context,
         context::States,

@@ -1,7 +1,6 @@
 //! The bus: what an application holds to publish, to subscribe, and to look after its letters.
 
 mod builder;
-pub(crate) mod publishable;
 mod publish;
 mod published;
 mod question;
@@ -35,7 +34,6 @@ pub use self::{
     event_store::{EventStore, ReadLog, ReadStream},
     health::{Condition, Health, LAG_MAX, SubscriptionHealth},
     publish::{Publish, PublishAll},
-    publishable::Publishable,
     published::{Handled, Published},
     publisher::Publisher,
     subscribe::Subscribe,
@@ -49,7 +47,7 @@ use crate::{
         registry::Wiring,
     },
     error::{Error, Result},
-    event::{Event, envelope::AnyEvent},
+    event::{Event, envelope::AnyEvent, publishable::Publishable},
     store::Unit,
 };
 

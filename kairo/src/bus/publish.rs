@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use super::{
     Shared, ephemeral,
-    publishable::Publishable,
     published::{Published, PublishedEvent},
 };
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
     error::{Error, Result},
     event::{
         name::StreamName,
+        publishable::Publishable,
         record::{Draft, EventData, Metadata},
     },
     observe,

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::{
     Shared,
     publish::{Bus, Publish, PublishAll},
-    publishable::Publishable,
 };
 use crate::{
     engine::dispatch::scope::Scope,
     error::{Error, Result},
+    event::publishable::Publishable,
     handler::{Context, Failure, FromContext},
 };
 

@@ -4,6 +4,7 @@ pub mod envelope;
 pub mod key;
 pub mod name;
 pub mod pattern;
+pub mod publishable;
 pub mod record;
 
 use std::{any::TypeId, collections::HashMap, fmt::Debug, sync::LazyLock};
