@@ -26,7 +26,6 @@ use std::{
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::ephemeral::Ephemerals;
 pub(crate) use self::publish::{Bus, append_all, durable_draft, event_of};
 pub use self::{
     builder::Builder,
@@ -39,6 +38,10 @@ pub use self::{
     subscribe::Subscribe,
     subscription::Subscription,
     subscriptions::{Owner, SubscriptionInfo, Subscriptions},
+};
+use self::{
+    ephemeral::Ephemerals,
+    publish::{Request, Run},
 };
 use crate::{
     engine::{
@@ -96,8 +99,8 @@ impl Kairo {
     /// event; [`Error::Conflict`] when the stream is not as [expected](Publish::expect);
     /// [`Error::Full`] and [`Error::Store`] when the store cannot take it, and then nothing was
     /// published. Dropping the future may publish the event or not, as with any commit.
-    pub fn publish<E: Publishable>(&self, event: E) -> Publish<'_, E> {
-        Publish::new(Ok(self.bus()), event)
+    pub fn publish<'a, E: Publishable + 'a>(&'a self, event: E) -> Publish<'a, E, impl Run<'a, E>> {
+        Request::of(Ok(self.bus()), event)
     }
 
     /// Publishes several events in one commit: all of them, in this order, or none.
