@@ -25,7 +25,6 @@ pub use crate::{
         Aggregate, Blank, Folded, Folding, Members, Snapshots, Snapshotted, applied, enveloped,
         fingerprint,
     },
-    bus::publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
     error::{DecodeError, Error},
     event::{
         Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
@@ -34,6 +33,7 @@ pub use crate::{
         fact::Fact,
         fits,
         key::{Key, stream_of},
+        publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
         record::Draft,
         record::Recorded,
     },

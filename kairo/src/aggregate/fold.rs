@@ -5,7 +5,7 @@ use std::{any::type_name, sync::Arc};
 use futures_util::future;
 
 use super::{
-    Aggregate,
+    kind::Kind,
     page::{Folding, Page},
 };
 use crate::{
@@ -127,8 +127,8 @@ impl Until {
 }
 
 /// A state on the way from its first event to its last.
-#[derive(Debug)]
 pub(super) struct Fold<A> {
+    pub(super) kind: Kind<A>,
     pub(super) state: Option<A>,
     /// The version of the last event that was folded; 0 before the first.
     pub(super) version: u64,
@@ -138,10 +138,11 @@ pub(super) struct Fold<A> {
     pub(super) kept: u64,
 }
 
-impl<A: Aggregate> Fold<A> {
+impl<A> Fold<A> {
     /// The state before any event.
-    pub(super) fn blank() -> Self {
-        Self { state: A::begin(), version: 0, time: Timestamp::MIN, kept: 0 }
+    pub(super) fn blank(kind: Kind<A>) -> Self {
+        let state = (kind.begin)();
+        Self { kind, state, version: 0, time: Timestamp::MIN, kept: 0 }
     }
 
     /// Follows the stream from where this is.
@@ -152,12 +153,12 @@ impl<A: Aggregate> Fold<A> {
         until: Until,
     ) -> Result {
         let range = until.range(self.version);
-        let mut page = Page::read(backend, stream, range, FIRST_PAGE).await?;
+        let mut page = Page::read(self.kind, backend, stream, range, FIRST_PAGE).await?;
         loop {
             let Some(last) = page.next() else {
                 return self.apply_all(stream, &page, until).map(|_| ());
             };
-            let reading = Page::read(backend, stream, until.range(last), PAGE);
+            let reading = Page::read(self.kind, backend, stream, until.range(last), PAGE);
             let applying = async { self.apply_all(stream, &page, until) };
             let (next, goes_on) = future::join(reading, applying).await;
             if !goes_on? {
@@ -194,7 +195,7 @@ impl<A: Aggregate> Fold<A> {
     /// Applies the next event of the stream.
     pub(super) fn apply(&mut self, event: &Arc<Recorded>) -> Result {
         let fact = Fact::of(event);
-        let folded = match A::folding() {
+        let folded = match (self.kind.folding)() {
             Folding::Facts(fold) => fold(&mut self.state, &fact),
             Folding::Envelopes(fold) => fold(&mut self.state, event),
         };
@@ -209,7 +210,7 @@ impl<A: Aggregate> Fold<A> {
         folded: Result<Folded, DecodeError>,
     ) -> Result {
         match folded.map_err(|source| unreadable(stream, event, source))? {
-            Folded::Skipped if A::STRICT => {
+            Folded::Skipped if self.kind.strict => {
                 let (name, target) = (event.name.to_owned(), type_name::<A>());
                 let source = DecodeError::Unknown { event: name, target };
                 return Err(unreadable(stream, event, source));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Aggregate, Folded};
+use super::{Folded, kind::Kind};
 use crate::{
     delivery::Backend,
     error::{DecodeError, Result},
@@ -33,15 +33,16 @@ pub(super) enum Page<A> {
     Whole { events: Vec<Arc<Recorded>>, is_last: bool },
 }
 
-impl<A: Aggregate> Page<A> {
+impl<A> Page<A> {
     /// Reads at most `limit` events of a stretch of a stream.
     pub(super) async fn read(
+        kind: Kind<A>,
         backend: &dyn Backend,
         stream: &StreamName,
         range: StreamRange,
         limit: usize,
     ) -> Result<Self> {
-        match A::folding() {
+        match (kind.folding)() {
             Folding::Facts(fold) => {
                 let facts = backend.read_facts(stream, range.from..=range.to, limit).await?;
                 Ok(Self::Facts(facts, fold))

@@ -5,6 +5,7 @@ pub mod fact;
 pub mod key;
 pub mod name;
 pub mod pattern;
+pub mod publishable;
 pub mod record;
 
 use std::{any::TypeId, collections::HashMap, fmt::Debug, sync::LazyLock};
