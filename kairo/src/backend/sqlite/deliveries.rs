@@ -11,7 +11,7 @@ use super::{
     commit::Syncing,
     letters,
     places::{pack, unpack},
-    rows::{Count, Json, Names, Place, Time, list, malformed, text},
+    rows::{Common, Count, Json, Place, Time, list, malformed, text},
     steering,
     streams::newest,
 };
@@ -114,7 +114,7 @@ fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<
         };
         if request.renamed_from.is_some() || burdened.contains(name) {
             claimed.parked = parked_rows(connection, name)?;
-            claimed.letters = letters::pending(connection, name, &mut Names::default())?;
+            claimed.letters = letters::pending(connection, name, &mut Common::default())?;
         }
         Ok(claimed)
     };
