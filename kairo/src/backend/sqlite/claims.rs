@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     deliveries::{checkpoint, parked_rows},
     letters,
-    rows::{Count, Json, Names, Place, text},
+    rows::{Common, Count, Json, Place, text},
     streams::newest,
 };
 use crate::{
@@ -81,7 +81,7 @@ impl Taking<'_> {
             let name = &claim.subscription;
             if claim.renamed_from.is_some() || self.burdened.contains(name) {
                 claimed.parked = parked_rows(self.connection, name)?;
-                claimed.letters = letters::pending(self.connection, name, &mut Names::default())?;
+                claimed.letters = letters::pending(self.connection, name, &mut Common::default())?;
             }
             Ok(claimed)
         });

@@ -9,7 +9,7 @@ use super::{
     SqliteStore,
     commit::Syncing,
     readers::Reader,
-    rows::{Count, Id, Names, Place, event_columns, read_event, read_fact},
+    rows::{Common, Count, Id, Place, event_columns, read_event, read_fact},
     selection::Condition,
     streams::{self, PRUNED_MAX, newest},
 };
@@ -279,11 +279,11 @@ fn count(
 }
 
 fn at(reader: &mut Reader, positions: &[Position]) -> rusqlite::Result<Vec<Arc<Recorded>>> {
-    let Reader { connection, names } = reader;
+    let Reader { connection, common } = reader;
     let mut select = connection.prepare_cached(select!("WHERE sequence = ?1"))?;
     let mut found = Vec::with_capacity(positions.len());
     for position in positions {
-        let event = select.query_row([Place(*position)], |row| recorded(row, names)).optional()?;
+        let event = select.query_row([Place(*position)], |row| recorded(row, common)).optional()?;
         found.extend(event.map(Arc::new));
     }
     Ok(found)
@@ -294,14 +294,14 @@ fn collect(
     select: &str,
     values: &[&dyn ToSql],
 ) -> rusqlite::Result<Vec<Arc<Recorded>>> {
-    let Reader { connection, names } = reader;
+    let Reader { connection, common } = reader;
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query(params_from_iter(values))?;
     let (mut events, mut bytes) = (Vec::new(), 0);
     while bytes < PAGE_BYTES_MAX
         && let Some(row) = rows.next()?
     {
-        let event = Arc::new(recorded(row, names)?);
+        let event = Arc::new(recorded(row, common)?);
         bytes += event.event.payload.len();
         events.push(event);
     }
@@ -331,7 +331,7 @@ fn facts(
     Ok(facts)
 }
 
-fn recorded(row: &Row<'_>, names: &mut Names) -> rusqlite::Result<Recorded> {
+fn recorded(row: &Row<'_>, common: &mut Common) -> rusqlite::Result<Recorded> {
     let (Place(position), Count(version), Id(id)) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    Ok(Recorded::new(position, version, read_event(row, 3, id, names)?))
+    Ok(Recorded::new(position, version, read_event(row, 3, id, common)?))
 }

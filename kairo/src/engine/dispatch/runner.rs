@@ -177,8 +177,9 @@ impl Runner {
                 self.recorded(result)?;
             }
             Some(ended) = self.running.next(), if !self.running.is_empty() => {
-                self.settle(ended);
-                self.settle_all_ready();
+                let now = self.engine.clock.now();
+                self.settle(ended, now);
+                self.settle_all_ready(now);
             }
             rows = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
                 self.fetched(rows)?;
@@ -194,10 +195,10 @@ impl Runner {
         Ok(())
     }
 
-    fn settle_all_ready(&mut self) {
+    fn settle_all_ready(&mut self, now: Timestamp) {
         for _ in 0..UNSETTLED_MAX {
             match self.running.next().now_or_never() {
-                Some(Some(ended)) => self.settle(ended),
+                Some(Some(ended)) => self.settle(ended, now),
                 _ => return,
             }
         }
