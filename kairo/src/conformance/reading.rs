@@ -264,8 +264,8 @@ pub async fn facts_are_what_the_stream_has(case: Case) -> Result {
     }
     let events = whole_stream(&case, "one").await?;
     assert_eq!(events.len(), payloads.len());
-    for versions in [0..=u64::MAX, 1..=4, 2..=2, 7..=9, 9..=10, 10..=12] {
-        for limit in [1, 3, 9, 1_000, usize::MAX >> 1] {
+    for versions in [0..=u64::MAX, 2..=4, 9..=10, 10..=12] {
+        for limit in [1, 3, 1_000, usize::MAX >> 1] {
             check_facts(&case, &events, versions.clone(), limit).await?;
         }
     }
