@@ -191,7 +191,7 @@ impl Builder {
         let registry = self.wire(&publisher)?;
         let backend = self.open().await?;
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
-        self.settle_names(&*backend, &specs).await?;
+        settle_names(&self.forget, &*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
         let is_shared = backend.features().shared;
         let engine = Arc::new(Engine {
@@ -285,49 +285,44 @@ impl Builder {
         }
         ephemerals
     }
+}
 
-    /// Deletes what is to be forgotten, and warns of names in the store that no handler has.
-    ///
-    /// A new handler beside an old name that looks like it is taken for a rename that would leave
-    /// its place in the log behind, and with it events: that is an error.
-    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result {
-        if let Some(name) =
-            self.forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name))
-        {
-            let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
-            return Err(Error::Wiring(WiringError::new(vec![mistake])));
-        }
-        for name in &self.forget {
-            if !backend.remove_subscription(name.clone()).await? {
-                tracing::warn!(subscription = name, "there is no such subscription to forget");
-            }
-        }
-        let stored: HashSet<String> =
-            backend.subscriptions().await?.into_iter().map(|row| row.subscription).collect();
-        // Handlers that another process runs, or another start, are no orphans.
-        let (known, renamed): (HashSet<&str>, HashSet<&str>) = (
-            inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name).collect(),
-            specs.iter().filter_map(|spec| spec.renamed_from).collect(),
-        );
-        let mut orphans: Vec<String> = stored
-            .iter()
-            .filter(|name| !known.contains(name.as_str()) && !renamed.contains(name.as_str()))
-            .cloned()
-            .collect();
-        orphans.sort();
-        let new = specs.iter().filter(|spec| !stored.contains(&*spec.name));
-        let mistakes = renames(&orphans, new.filter(|spec| spec.renamed_from.is_none()));
-        if !mistakes.is_empty() {
-            return Err(Error::Wiring(WiringError::new(mistakes)));
-        }
-        for orphan in &orphans {
-            tracing::warn!(
-                subscription = orphan,
-                "no handler of this process has this subscription"
-            );
-        }
-        Ok(())
+/// Deletes what is to be forgotten, and warns of names in the store that no handler has.
+///
+/// A new handler beside an old name that looks like it is taken for a rename that would leave
+/// its place in the log behind, and with it events: that is an error.
+async fn settle_names(forget: &[String], backend: &dyn Backend, specs: &[Spec]) -> Result {
+    if let Some(name) = forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name)) {
+        let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
+        return Err(Error::Wiring(WiringError::new(vec![mistake])));
     }
+    for name in forget {
+        if !backend.remove_subscription(name.clone()).await? {
+            tracing::warn!(subscription = name, "there is no such subscription to forget");
+        }
+    }
+    let stored: HashSet<String> =
+        backend.subscriptions().await?.into_iter().map(|row| row.subscription).collect();
+    // Handlers that another process runs, or another start, are no orphans.
+    let (known, renamed): (HashSet<&str>, HashSet<&str>) = (
+        inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name).collect(),
+        specs.iter().filter_map(|spec| spec.renamed_from).collect(),
+    );
+    let mut orphans: Vec<String> = stored
+        .iter()
+        .filter(|name| !known.contains(name.as_str()) && !renamed.contains(name.as_str()))
+        .cloned()
+        .collect();
+    orphans.sort();
+    let new = specs.iter().filter(|spec| !stored.contains(&*spec.name));
+    let mistakes = renames(&orphans, new.filter(|spec| spec.renamed_from.is_none()));
+    if !mistakes.is_empty() {
+        return Err(Error::Wiring(WiringError::new(mistakes)));
+    }
+    for orphan in &orphans {
+        tracing::warn!(subscription = orphan, "no handler of this process has this subscription");
+    }
+    Ok(())
 }
 
 fn given_twice<T>() -> String {
