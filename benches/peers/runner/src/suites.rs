@@ -22,6 +22,7 @@ pub(crate) fn all(log_events: u64) -> Vec<Suite> {
     suites.push(postgres_append_256());
     suites.push(postgres_append_10());
     suites.push(postgres_bulk());
+    suites.push(postgres_handled());
     suites.extend([10, 100, LONG].map(postgres_load));
     suites.push(postgres_catch_up(log_events));
     suites
@@ -191,6 +192,27 @@ fn postgres_bulk() -> Suite {
         unit: Unit::Events,
         rows: doing(Work::Append { writers: BULK_WRITERS, per: 1_000 }, rows),
         promises: vec![Promise::speed("kairo", "limit single", 0.8)],
+    }
+}
+
+/// Through the durable log; the bus of distributed has no streams, and so no versions to expect.
+fn postgres_handled() -> Suite {
+    let publish = row("kairo publish", "peer-kairo", "bus", On::Postgres);
+    let alone = Row {
+        label: "kairo publish, no handler",
+        work: Work::Append { writers: 64, per: 1 },
+        ..publish.clone()
+    };
+    let bus = row("distributed bus", "peer-distributed", "bus", On::Postgres);
+    let mut rows = vec![alone];
+    rows.extend(doing(Work::Handle { writers: 64 }, vec![publish, bus]));
+    Suite {
+        name: "postgres-handled".to_owned(),
+        title: "publish on PostgreSQL, 64 writers, until a handler has handled everything"
+            .to_owned(),
+        unit: Unit::Events,
+        rows,
+        promises: vec![Promise::speed("kairo publish", "kairo publish, no handler", 0.6)],
     }
 }
 
