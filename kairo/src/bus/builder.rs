@@ -192,7 +192,7 @@ impl Builder {
         let registry = self.wire(&publisher)?;
         let backend = self.open().await?;
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
-        self.settle_names(&*backend, &specs).await?;
+        settle_names(&self.forget, &*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
         let is_shared = backend.features().shared;
         let engine = Arc::new(Engine {
@@ -286,40 +286,35 @@ impl Builder {
         }
         ephemerals
     }
+}
 
-    /// Deletes what is to be forgotten, and warns of names in the store that no handler has.
-    ///
-    /// A new handler beside an old name that looks like it is taken for a rename that would leave
-    /// its place in the log behind, and with it events: that is an error.
-    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result {
-        if let Some(name) =
-            self.forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name))
-        {
-            let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
-            return Err(Error::Wiring(WiringError::new(vec![mistake])));
-        }
-        for name in &self.forget {
-            if !backend.remove_subscription(name.clone()).await? {
-                tracing::warn!(subscription = name, "there is no such subscription to forget");
-            }
-        }
-        let stored = backend.subscriptions().await?;
-        let orphans = orphans(&stored, specs);
-        let is_stored =
-            |name: &str| stored.binary_search_by(|row| row.subscription.as_str().cmp(name)).is_ok();
-        let new = specs.iter().filter(|spec| spec.renamed_from.is_none() && !is_stored(&spec.name));
-        let mistakes = if orphans.is_empty() { Vec::new() } else { renames(&orphans, new) };
-        if !mistakes.is_empty() {
-            return Err(Error::Wiring(WiringError::new(mistakes)));
-        }
-        for orphan in &orphans {
-            tracing::warn!(
-                subscription = orphan,
-                "no handler of this process has this subscription"
-            );
-        }
-        Ok(())
+/// Deletes what is to be forgotten, and warns of names in the store that no handler has.
+///
+/// A new handler beside an old name that looks like it is taken for a rename that would leave
+/// its place in the log behind, and with it events: that is an error.
+async fn settle_names(forget: &[String], backend: &dyn Backend, specs: &[Spec]) -> Result {
+    if let Some(name) = forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name)) {
+        let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
+        return Err(Error::Wiring(WiringError::new(vec![mistake])));
     }
+    for name in forget {
+        if !backend.remove_subscription(name.clone()).await? {
+            tracing::warn!(subscription = name, "there is no such subscription to forget");
+        }
+    }
+    let stored = backend.subscriptions().await?;
+    let orphans = orphans(&stored, specs);
+    let is_stored =
+        |name: &str| stored.binary_search_by(|row| row.subscription.as_str().cmp(name)).is_ok();
+    let new = specs.iter().filter(|spec| spec.renamed_from.is_none() && !is_stored(&spec.name));
+    let mistakes = if orphans.is_empty() { Vec::new() } else { renames(&orphans, new) };
+    if !mistakes.is_empty() {
+        return Err(Error::Wiring(WiringError::new(mistakes)));
+    }
+    for orphan in &orphans {
+        tracing::warn!(subscription = orphan, "no handler of this process has this subscription");
+    }
+    Ok(())
 }
 
 fn given_twice<T>() -> String {
