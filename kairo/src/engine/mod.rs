@@ -2,6 +2,7 @@
 
 pub(crate) mod registry;
 pub(crate) mod dispatch;
+pub(crate) mod giving_back;
 pub(crate) mod ownership;
 pub(crate) mod sagas;
 pub(crate) mod tail;
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use self::{
     dispatch::Releases,
+    giving_back::GivingBack,
     ownership::{Lease, Roster},
     sagas::Sagas,
     tail::Tail,
@@ -45,8 +47,8 @@ pub(crate) struct Engine {
     pub(crate) alone: Semaphore,
     /// Whether the bus is stopping: nothing new begins.
     pub(crate) stop: watch::Sender<bool>,
-    /// Whether what still runs is given back: its time is up.
-    pub(crate) give_back: watch::Sender<bool>,
+    /// Whose handlers that still run are to stop: their time is up.
+    pub(crate) giving_back: GivingBack,
     /// The sagas that it carries on.
     pub(crate) sagas: Sagas,
     /// What the timetable fails with.

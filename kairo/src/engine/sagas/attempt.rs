@@ -13,7 +13,6 @@ use crate::{
     engine::{
         Engine,
         dispatch::{deliver::panic_text, scope::Scope},
-        stopped,
     },
     handler::{Class, Context},
     store::PAYLOAD_MAX,
@@ -35,7 +34,6 @@ impl Attempt {
     pub(super) async fn run(self) -> (Part, Outcome) {
         let Self { engine, code, part, context, values, timeout } = self;
         let scope = Scope::new(context);
-        let mut give_back = engine.give_back.subscribe();
         let entered = Arc::clone(&scope);
         let run = async {
             let given = given(&values, scope.context());
@@ -48,7 +46,7 @@ impl Attempt {
                 Err(panic) => missed(format!("it panicked: {}", panic_text(&*panic))),
             },
             () = engine.clock.sleep(timeout) => missed(format!("it took longer than {timeout:?}")),
-            () = stopped(&mut give_back) => Outcome::GivenBack,
+            () = engine.giving_back.wait_for_all() => Outcome::GivenBack,
         };
         (part, outcome)
     }
