@@ -75,7 +75,8 @@ async fn a_full_parking_stops_its_own_subscription_only_and_empties_again() {
     eventually(async || health(&kairo, "free").await.read_to == last.position().unwrap()).await;
     eventually(async || health(&kairo, "fills").await.condition == Condition::Full).await;
     let parked = health(&kairo, "fills").await.parked;
-    assert!((10_000..=10_512).contains(&parked), "{parked}");
+    // What had been taken in when it was full is parked as well: 1,024 at most.
+    assert!((10_000..=11_024).contains(&parked), "{parked}");
     assert!(!kairo.health().await.unwrap().is_good());
     mended.open();
     assert!(soon(last.settled()).await.unwrap().all_done());
