@@ -31,7 +31,7 @@ pub(crate) trait View {
     /// The place of the event with a derived id.
     fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>>;
 
-    /// A saga.
+    /// A saga; its state may be left out.
     fn saga(&mut self, id: Uuid) -> Result<Option<SagaRow>>;
 
     /// The saga of a kind that was started under a key.

@@ -93,7 +93,7 @@ impl<S: Saga> SagaRef<S> {
         let ended = self.shared.engine.sagas.wait(id);
         let (id, is_new) = self.begin(id, &input, self.begin_by()).await?;
         let row = until_rest(&self.shared, id, is_new.then_some(ended)).await?;
-        outcome::of::<S>(&row)
+        outcome::of::<S>(self.code.plan(), &row)
     }
 
     /// Starts a saga, and answers its id once it is in the store.
@@ -123,7 +123,7 @@ impl<S: Saga> SagaRef<S> {
     pub async fn outcome(&self, id: Uuid) -> Result<Outcome<S>> {
         self.row(id).await?;
         let row = until_rest(&self.shared, id, None).await?;
-        outcome::of::<S>(&row)
+        outcome::of::<S>(self.code.plan(), &row)
     }
 
     /// Ends a saga that runs: no further step begins, and what was done is undone. An attempt that is

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Saga, SagaStep};
 use crate::{
-    engine::sagas::state::State,
+    engine::sagas::{code::Plan, state::State},
     error::{Error, Result},
     journal::{
         Phase, SagaRow,
@@ -188,7 +188,7 @@ impl<S: Saga> fmt::Display for SagaError<S> {
 impl<S: Saga> StdError for SagaError<S> {}
 
 /// The outcome of a saga that goes no further by itself.
-pub(super) fn of<S: Saga>(row: &SagaRow) -> Result<Outcome<S>> {
+pub(super) fn of<S: Saga>(plan: &Plan, row: &SagaRow) -> Result<Outcome<S>> {
     let state = match State::read(&row.state) {
         Ok(state) => state,
         Err(error) if row.phase == Phase::Parked => {
@@ -199,7 +199,7 @@ pub(super) fn of<S: Saga>(row: &SagaRow) -> Result<Outcome<S>> {
     let error = SagaError::<S>::of(row.phase, &state);
     let cause = state.failure.as_ref().map_or(Cause::Failed, |failure| failure.cause);
     Ok(match row.phase {
-        Phase::Completed => Outcome::Completed(output::<S>(&state)?),
+        Phase::Completed => Outcome::Completed(output::<S>(plan, &state)?),
         Phase::Compensated => Outcome::Compensated { cause, undone: error.undone.clone(), error },
         Phase::Failed => Outcome::Failed { cause, done: error.done.clone(), error },
         Phase::Stuck => stuck(&state, error)?,
@@ -224,8 +224,8 @@ fn stuck<S: Saga>(state: &State, error: SagaError<S>) -> Result<Outcome<S>> {
     Ok(Outcome::Stuck { step, errors, error })
 }
 
-fn output<S: Saga>(state: &State) -> Result<S::Output> {
-    let name = S::blueprint().steps.get(S::blueprint().output).map(|step| step.name);
+fn output<S: Saga>(plan: &Plan, state: &State) -> Result<S::Output> {
+    let name = plan.steps.get(plan.output).map(|step| step.name);
     let slot = state.steps.iter().find(|(step, _)| Some(step.as_str()) == name);
     let output = slot.and_then(|(_, slot)| slot.output());
     let output = output.ok_or_else(|| {

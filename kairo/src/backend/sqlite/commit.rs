@@ -373,7 +373,7 @@ impl View for Seen<'_> {
     }
 
     fn saga(&mut self, id: Uuid) -> Result<Option<SagaRow>> {
-        self.look(|connection| journal::get(connection, id))
+        self.look(|connection| journal::without_state(connection, id))
     }
 
     fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>> {

@@ -15,11 +15,18 @@ use crate::{
     store::BoxFuture,
 };
 
+/// The columns of a saga, in the order of [`read`] and [`insert`], but the last.
+macro_rules! columns_before_state {
+    () => {
+        "id, saga, key, shape, phase, due, cancelled, owner, epoch, revision, correlation, \
+         causation, depth, started, changed"
+    };
+}
+
 /// The columns of a saga, in the order of [`read`] and [`insert`].
 macro_rules! columns {
     () => {
-        "id, saga, key, shape, phase, due, cancelled, owner, epoch, revision, correlation, \
-         causation, depth, started, changed, state"
+        concat!(columns_before_state!(), ", state")
     };
 }
 
@@ -98,6 +105,16 @@ pub(super) fn get(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<
     connection.prepare_cached(SELECT)?.query_row([Id(id)], read).optional()
 }
 
+/// One saga without its state, which whoever changes it need not know.
+pub(super) fn without_state(
+    connection: &Connection,
+    id: Uuid,
+) -> rusqlite::Result<Option<SagaRow>> {
+    const SELECT: &str =
+        concat!("SELECT ", columns_before_state!(), ", '' FROM kairo_saga WHERE id = ?1");
+    connection.prepare_cached(SELECT)?.query_row([Id(id)], read).optional()
+}
+
 /// The saga that was started under a key.
 pub(super) fn of_key(
     connection: &Connection,
@@ -109,28 +126,40 @@ pub(super) fn of_key(
     connection.prepare_cached(select)?.query_row([saga, key], id).optional()
 }
 
-/// Writes a saga as it is after a change.
+/// Writes what a change has made of a saga.
 pub(super) fn set(
     connection: &Connection,
     row: &SagaRow,
     change: &SagaChange,
 ) -> rusqlite::Result<()> {
-    if let SagaChange::Start(_) = change {
-        return insert(connection, row);
+    match change {
+        SagaChange::Start(_) => insert(connection, row),
+        SagaChange::Write(_) => write(connection, row),
+        SagaChange::Cancel { .. } => cancel(connection, row),
     }
-    let update = "UPDATE kairo_saga SET shape = ?2, phase = ?3, due = ?4, cancelled = ?5, \
-         owner = ?6, revision = ?7, changed = ?8, state = ?9 WHERE id = ?1";
+}
+
+fn write(connection: &Connection, row: &SagaRow) -> rusqlite::Result<()> {
+    let update = "UPDATE kairo_saga SET shape = ?2, phase = ?3, due = ?4, owner = ?5, \
+         revision = ?6, changed = ?7, state = ?8 WHERE id = ?1";
     let values = params![
         Id(row.id),
         row.shape.cast_signed(),
         row.phase.word(),
         Time(row.due),
-        row.cancelled,
         row.owner.map(Id),
         Count(row.revision),
         Time(row.changed),
         Payload(row.state.clone()),
     ];
+    connection.prepare_cached(update)?.execute(values).map(drop)
+}
+
+fn cancel(connection: &Connection, row: &SagaRow) -> rusqlite::Result<()> {
+    let update = "UPDATE kairo_saga SET cancelled = ?2, due = ?3, revision = ?4, changed = ?5 \
+         WHERE id = ?1";
+    let values =
+        params![Id(row.id), row.cancelled, Time(row.due), Count(row.revision), Time(row.changed)];
     connection.prepare_cached(update)?.execute(values).map(drop)
 }
 

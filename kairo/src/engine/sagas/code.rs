@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) shape: u64,
     pub(crate) rollback: bool,
     pub(crate) timeout: Option<Duration>,
+    /// The step whose output it returns.
+    pub(crate) output: usize,
     pub(crate) steps: Vec<StepPlan>,
     pub(crate) on_complete: bool,
     pub(crate) on_error: bool,
@@ -149,6 +151,7 @@ fn plan_of<S>(blueprint: &Blueprint<S>, retry: RetryPolicy) -> Plan {
         shape: blueprint.fingerprint(),
         rollback: blueprint.rollback,
         timeout: blueprint.timeout,
+        output: blueprint.output,
         steps: steps.collect(),
         on_complete: blueprint.on_complete.is_some(),
         on_error: blueprint.on_error.is_some(),

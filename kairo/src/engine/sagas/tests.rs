@@ -39,6 +39,7 @@ fn plan(steps: &[(&'static str, &[usize], UndoPlan)], rollback: bool) -> Plan {
         shape: 1,
         rollback,
         timeout: None,
+        output: steps.len() - 1,
         steps: steps.iter().map(step).collect(),
         on_complete: false,
         on_error: false,
