@@ -202,6 +202,7 @@ fn progress() -> impl Strategy<Value = Progress> {
             park,
             unpark,
             bury,
+            failure: None,
         },
     )
 }

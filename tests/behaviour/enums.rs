@@ -72,6 +72,30 @@ async fn a_variant_with_fields_of_its_own_is_published_as_its_struct() {
     .await;
 }
 
+#[tokio::test]
+async fn a_handler_can_return_values_of_an_enum() {
+    on_each_store(async |place| {
+        let kairo = place.start().await;
+        let answer = |event: Envelope<Sample>| async move {
+            let Sample { key, number } = event.payload().clone();
+            Held::Echo(Echo { key, number })
+        };
+        kairo.subscribe::<Sample>("one").handle(answer).await.unwrap();
+        let several = |event: Envelope<Sample>| async move {
+            let sent = Parcel::Sent { parcel: event.number, to: "Ada".into() };
+            Ok::<_, Failure>(vec![Some(sent), None, Some(Parcel::Lost)])
+        };
+        kairo.subscribe::<Sample>("several").handle(several).await.unwrap();
+        let published = kairo.publish(sample("a", 1)).await.unwrap();
+        assert!(soon(published.settled()).await.unwrap().all_done());
+        assert_eq!(logged(&kairo, "echo.heard").await[0].stream().as_str(), "echo-a");
+        assert_eq!(logged(&kairo, "parcel.sent").await[0].stream().as_str(), "parcel-1");
+        assert_eq!(logged(&kairo, "parcel.lost").await.len(), 1);
+        kairo.shutdown().await.unwrap();
+    })
+    .await;
+}
+
 #[event("note.struck", ephemeral)]
 struct NoteStruck {
     pitch: u64,

@@ -187,9 +187,9 @@ async fn a_letter_that_is_removed_while_commits_fail_costs_nothing_else() {
     .await;
 }
 
-/// Lets removals of letters fail after they have happened, and the looks at letters that follow
+/// Lets changes of letters fail after they have happened, and the looks at letters that follow
 /// them as well if that is wanted.
-fn fail_removals(faulty: &FaultyStore, looks_fail: bool) {
+fn fail_changes_of_letters(faulty: &FaultyStore, looks_fail: bool) {
     let removed = AtomicBool::new(false);
     faulty.fail_where(move |_, call| match call {
         Call::Commit(unit) if !unit.letters.is_empty() => {
@@ -220,7 +220,7 @@ async fn a_removal_that_the_store_has_made_and_denied_lets_the_key_go() {
         let (kairo, faulty) = open(&place).await;
         let seen = Journal::new();
         let letter = held_up(&kairo, &seen).await;
-        fail_removals(&faulty, false);
+        fail_changes_of_letters(&faulty, false);
         kairo.dead_letters().remove(letter.id).await.unwrap();
         assert_eq!(seen.at_least(2).await, [1, 2]);
         assert_eq!(faulty.faults(), 1);
@@ -237,7 +237,7 @@ async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_when_it_is_repea
         let (seen, queue) = (Journal::new(), kairo.dead_letters());
         let step = Duration::from_millis(100);
         let letter = passing(&clock, step, held_up(&kairo, &seen)).await;
-        fail_removals(&faulty, true);
+        fail_changes_of_letters(&faulty, true);
         let error = passing(&clock, step, queue.remove(letter.id)).await.unwrap_err();
         assert!(matches!(error, Error::Store { .. }), "{error}");
         faulty.fail_where(|_, _| None);
@@ -245,6 +245,43 @@ async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_when_it_is_repea
         let error = queue.remove(letter.id).await.unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
         assert_eq!(seen.at_least(2).await, [1, 2]);
+        passing(&clock, step, kairo.shutdown()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_once_the_store_answers() {
+    on_each_store(async |place| {
+        let clock = Clock::manual(midnight());
+        let (kairo, faulty) = open_at(&place, &clock).await;
+        let (seen, queue) = (Journal::new(), kairo.dead_letters());
+        let step = Duration::from_millis(100);
+        passing(&clock, step, held_up(&kairo, &seen)).await;
+        fail_changes_of_letters(&faulty, true);
+        let error = passing(&clock, step, queue.remove_all(LetterFilter::default())).await;
+        assert!(matches!(error, Err(Error::Store { .. })), "{error:?}");
+        assert_eq!(seen.all(), [1], "nobody knows yet that the letter has gone");
+        faulty.fail_where(|_, _| None);
+        assert_eq!(passing(&clock, step, seen.at_least(2)).await, [1, 2]);
+        passing(&clock, step, kairo.shutdown()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_letter_that_nobody_could_be_sure_is_reprocessed_runs_once_the_store_answers() {
+    on_each_store(async |place| {
+        let clock = Clock::manual(midnight());
+        let (kairo, faulty) = open_at(&place, &clock).await;
+        let (seen, queue) = (Journal::new(), kairo.dead_letters());
+        let step = Duration::from_millis(100);
+        let letter = passing(&clock, step, held_up(&kairo, &seen)).await;
+        fail_changes_of_letters(&faulty, true);
+        let error = passing(&clock, step, queue.reprocess(letter.id)).await.map(drop);
+        assert!(matches!(error, Err(Error::Store { .. })), "{error:?}");
+        faulty.fail_where(|_, _| None);
+        assert_eq!(passing(&clock, step, seen.at_least(2)).await, [1, 1]);
         passing(&clock, step, kairo.shutdown()).await.unwrap();
     })
     .await;

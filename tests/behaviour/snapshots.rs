@@ -1,7 +1,8 @@
 //! Snapshots of aggregates: they save reading, and nothing depends on them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use futures_util::TryStreamExt;
 use kairo::{
     Aggregate, StreamName, backend,
     clock::{Clock, Timestamp},
@@ -195,7 +196,21 @@ async fn the_past_is_not_taken_from_what_came_later() {
             async |past: kairo::aggregate::Past<'_, Gauge>| past.load().await.unwrap().value;
         assert_eq!(value(gauge.at_version(9)).await, 9);
         assert_eq!(value(gauge.at_version(11)).await, 1001);
-        assert_eq!(value(gauge.at_time(Timestamp::MAX)).await, 13);
+        assert_eq!(value(gauge.at_time(Timestamp::MAX)).await, 1003);
+        scene.doctor(|snapshot| snapshot.time = Timestamp::MAX).await;
+        assert_eq!(value(gauge.at_time(Timestamp::MAX - Duration::from_secs(1))).await, 13);
+        scene.kairo.shutdown().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_snapshot_has_the_time_of_its_newest_event() {
+    on_each_store(async |place| {
+        let scene = Scene::after(&place, 13).await;
+        let events: Vec<_> = scene.kairo.store().stream("gauge-1").try_collect().await.unwrap();
+        let latest = events[..10].iter().map(AnyEvent::time).max();
+        assert_eq!(scene.kept().await.map(|snapshot| snapshot.time), latest);
         scene.kairo.shutdown().await.unwrap();
     })
     .await;

@@ -48,6 +48,12 @@ fn mistakes(builder: Builder) -> Vec<String> {
 }
 
 #[test]
+fn a_bus_can_be_started_in_a_task() {
+    fn check<T: Send>(_: &T) {}
+    check(&Kairo::builder().start());
+}
+
+#[test]
 fn every_linked_handler_is_found() {
     let wiring = Kairo::builder().state(Mailer).handlers(Billing).check().unwrap();
     let expected = [

@@ -52,21 +52,19 @@ function createEventBus(options: BusOptions) {
     return subscription.filter === undefined || subscription.filter(event)
   }
 
-  async function attempt(subscription: Subscription, event: Event<unknown>): Promise<Result> {
-    try {
-      return await subscription.handler(event)
-    } catch (error) {
-      return { ok: false, error: error instanceof Error ? error : new Error(String(error)) }
-    }
-  }
-
   async function deliver(subscription: Subscription, event: Event<unknown>): Promise<void> {
     const policy = subscription.retryPolicy ?? defaultPolicy
     for (let attempts = 1; ; attempts++) {
-      const result = await attempt(subscription, event)
-      if (result.ok) return
+      let error: Error
+      try {
+        const result = await subscription.handler(event)
+        if (result.ok) return
+        error = result.error
+      } catch (thrown) {
+        error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      }
       if (policy.maxRetries < attempts) {
-        if (options.deadLetterEnabled) deadLetters.push({ originalEvent: event, error: result.error, attempts })
+        if (options.deadLetterEnabled) deadLetters.push({ originalEvent: event, error, attempts })
         return
       }
       const factor = policy.exponentialBackoff ? 2 ** (attempts - 1) : 1

@@ -112,8 +112,7 @@ fn implementation(model: &Model, event: &Path) -> TokenStream {
     });
     let snapshots = snapshots(model);
     let begin = begin(model);
-    let (state, recorded) = (local("state"), local("event"));
-    let applies = model.applied.iter().map(|applied| apply(applied, &state, &recorded));
+    let folding = folding(model);
     quote! {
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
@@ -126,12 +125,8 @@ fn implementation(model: &Model, event: &Path) -> TokenStream {
             fn begin() -> __k::Option<Self> {
                 #begin
             }
-            fn fold(
-                #state: &mut __k::Option<Self>,
-                #recorded: &__k::Arc<__k::Recorded>,
-            ) -> __k::Result<__k::Folded, __k::DecodeError> {
-                #(#applies)*
-                __k::Ok(__k::Folded::Skipped)
+            fn folding() -> __k::Folding<Self> {
+                #folding
             }
         }
     }
@@ -160,8 +155,27 @@ fn snapshots(model: &Model) -> Option<TokenStream> {
     })
 }
 
+/// How an event is applied. All that is known about it is read only where a method asks for it.
+fn folding(model: &Model) -> TokenStream {
+    let (state, event, fact) = (local("state"), local("event"), local("fact"));
+    let applies = model.applied.iter().map(|applied| apply(applied, &state, &event, &fact));
+    let body = quote! {
+        #(#applies)*
+        __k::Ok(__k::Folded::Skipped)
+    };
+    if model.applied.iter().any(|applied| applied.enveloped) {
+        return quote! {
+            __k::Folding::Envelopes(|#state, #event| {
+                let #fact = &__k::Fact::of(#event);
+                #body
+            })
+        };
+    }
+    quote!(__k::Folding::Facts(|#state, #fact| { #body }))
+}
+
 /// Decodes straight into the type that the method takes.
-fn apply(applied: &Applied, state: &Ident, event: &Ident) -> TokenStream {
+fn apply(applied: &Applied, state: &Ident, event: &Ident, fact: &Ident) -> TokenStream {
     let Applied { function, ty, .. } = applied;
     let (payload, this) = (local("payload"), local("this"));
     let name = quote_spanned!(span(ty)=> <#ty as __k::Event>::NAME);
@@ -178,8 +192,8 @@ fn apply(applied: &Applied, state: &Ident, event: &Ident) -> TokenStream {
         quote!(__k::applied(#state, |#this| Self::#function(#this, #argument)))
     };
     quote! {
-        if #event.event.name.as_str() == #name {
-            let #payload = #decode(#event.event.schema, &#event.event.payload)?;
+        if #fact.name == #name {
+            let #payload = #decode(#fact.schema, #fact.payload)?;
             #enveloped
             return __k::Ok({ #call });
         }

@@ -141,6 +141,7 @@ fn publishable(ident: &Ident, model: &Model) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl __k::Publishable for #ident {
+            const EPHEMERAL: bool = <Self as __k::EventSet>::EPHEMERAL;
             fn draft(&self) -> __k::Result<__k::Draft, __k::Error> {
                 match self { #(#drafts)* #other_draft }
             }

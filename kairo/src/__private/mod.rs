@@ -22,15 +22,18 @@ pub use self::checks::{
 };
 pub use crate::{
     aggregate::{
-        Aggregate, Blank, Folded, Members, Snapshots, Snapshotted, applied, enveloped, fingerprint,
+        Aggregate, Blank, Folded, Folding, Members, Snapshots, Snapshotted, applied, enveloped,
+        fingerprint,
     },
-    bus::publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
     error::{DecodeError, Error},
     event::{
         Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
         envelope::{AnyEvent, Envelope},
-        event_entry, fits,
+        event_entry,
+        fact::Fact,
+        fits,
         key::{Key, stream_of},
+        publishable::{InMemory, Publishable, inline_draft, member_draft, member_in_memory},
         record::Draft,
         record::Recorded,
     },

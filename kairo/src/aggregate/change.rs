@@ -1,11 +1,11 @@
 //! Changing: load, decide, append at the version on which it was decided; once more on a conflict.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, pin::Pin, sync::Arc};
 
 use super::{
-    Aggregate, AggregateRef, Changes, Decision, Loaded,
+    AggregateRef, Changes, Decision, Loaded,
     fold::{Fold, Until},
-    load::{latest, missing},
+    load::latest,
     snapshot,
 };
 use crate::{
@@ -18,6 +18,10 @@ use crate::{
     retry::{CONFLICT_RETRIES_MAX, conflict_pause},
     store::{Append, Version},
 };
+
+/// A change that is made when this is awaited. It is boxed because of rustc's messages: where a
+/// future has no name, a closure that returns no event is complained of three times.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// The state of an instance behind a change, and the events that the change appended. It
 /// dereferences to the state.
@@ -81,7 +85,7 @@ impl<A: fmt::Debug> fmt::Debug for Changed<A> {
     }
 }
 
-impl<A: Aggregate> AggregateRef<'_, A> {
+impl<A: Send + Sync + 'static> AggregateRef<'_, A> {
     /// Changes the instance: loads it, lets `decide` say which events that takes, and appends them
     /// if nobody else has appended meanwhile.
     ///
@@ -131,15 +135,22 @@ impl<A: Aggregate> AggregateRef<'_, A> {
     /// state; those of [`Kairo::publish`](crate::Kairo::publish), with [`Error::Conflict`] when all
     /// retries met one; and [`Error::Invalid`] for an event whose key names another stream. Dropping
     /// the future appends all of the events or none.
-    pub async fn change<D: Decision>(
+    pub fn change<'a, D: Decision + 'a>(
+        &'a self,
+        decide: impl FnMut(&A) -> D + Send + 'a,
+    ) -> Boxed<'a, D::Outcome<Changed<A>>> {
+        Box::pin(self.decided(decide))
+    }
+
+    async fn decided<D: Decision>(
         &self,
         mut decide: impl FnMut(&A) -> D,
     ) -> Result<D::Outcome<Changed<A>>> {
         let (bus, stream) = self.open()?;
-        let mut fold = latest::<A>(&bus, &stream).await?;
+        let mut fold = latest(self.kind, &bus, &stream).await?;
         let mut retries = 0;
         loop {
-            let state = fold.state.as_ref().ok_or_else(|| missing::<A>(self.stream()))?;
+            let state = fold.state.as_ref().ok_or_else(|| self.kind.missing(self.stream()))?;
             let drafts = match decide(state).split() {
                 Ok(changes) => changes.drafts()?,
                 Err(refused) => return Ok(refused),
@@ -150,7 +161,7 @@ impl<A: Aggregate> AggregateRef<'_, A> {
                 Err(Error::Conflict { .. }) if retries < CONFLICT_RETRIES_MAX => retries += 1,
                 outcome => {
                     let published = outcome?;
-                    return changed::<A>(&bus, &stream, fold, published).await.map(D::accepted);
+                    return changed(&bus, &stream, fold, published).await.map(D::accepted);
                 }
             }
             let clock = &bus.get().engine.clock;
@@ -164,20 +175,24 @@ impl<A: Aggregate> AggregateRef<'_, A> {
     /// # Errors
     /// [`Error::Conflict`] when it has events already; [`Error::Misuse`] without any event; else as
     /// [`change`](Self::change).
-    pub async fn create(&self, events: impl Changes) -> Result<Changed<A>> {
-        let drafts = events.drafts()?;
+    pub fn create(&self, events: impl Changes) -> Boxed<'_, Changed<A>> {
+        Box::pin(self.created(events.drafts()))
+    }
+
+    async fn created(&self, drafts: Result<Vec<Draft>>) -> Result<Changed<A>> {
+        let drafts = drafts?;
         if drafts.is_empty() {
             return Err(Error::Misuse("an instance is created by at least one event"));
         }
         let (bus, stream) = self.open()?;
-        let mut fold = Fold::blank();
+        let mut fold = Fold::blank(self.kind);
         let published = append(&bus, &stream, Version::NoStream, drafts, &mut fold).await?;
         changed(&bus, &stream, fold, published).await
     }
 }
 
 /// Appends events and applies them.
-async fn append<A: Aggregate>(
+async fn append<A>(
     bus: &Bus<'_>,
     stream: &StreamName,
     expected: Version,
@@ -223,13 +238,13 @@ fn check_stream(draft: &Draft, stream: &StreamName) -> Result {
     }
 }
 
-async fn changed<A: Aggregate>(
+async fn changed<A>(
     bus: &Bus<'_>,
     stream: &StreamName,
     fold: Fold<A>,
     published: Option<Published>,
 ) -> Result<Changed<A>> {
     snapshot::keep(bus, stream, &fold).await;
-    let state = fold.state.ok_or_else(|| missing::<A>(stream.as_str()))?;
+    let state = fold.state.ok_or_else(|| fold.kind.missing(stream.as_str()))?;
     Ok(Changed { loaded: Loaded::new(state, fold.version), published })
 }

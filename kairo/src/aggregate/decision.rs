@@ -1,9 +1,9 @@
 //! What a change comes to: events, nothing, or a refusal.
 
 use crate::{
-    bus::{Publishable, durable_draft},
+    bus::durable_draft,
     error::Result,
-    event::record::Draft,
+    event::{publishable::Publishable, record::Draft},
 };
 
 /// Events that an instance gets: one, an `Option` or a `Vec` of them, or none: `()`.

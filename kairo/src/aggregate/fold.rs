@@ -4,7 +4,10 @@ use std::{any::type_name, sync::Arc};
 
 use futures_util::future;
 
-use super::Aggregate;
+use super::{
+    kind::Kind,
+    page::{Folding, Page},
+};
 use crate::{
     clock::Timestamp,
     delivery::Backend,
@@ -12,13 +15,18 @@ use crate::{
     event::{
         EventSet,
         envelope::{AnyEvent, Envelope},
+        fact::Fact,
         name::StreamName,
         record::Recorded,
     },
-    store::{Direction, PAGE_BYTES_MAX, StreamRange},
+    store::StreamRange,
 };
 
-/// How many events are read at once; while a page is applied, the next one is read.
+/// How many events are read first. Most streams have no more, and the others are applied from there
+/// on while they are read.
+const FIRST_PAGE: usize = 256;
+
+/// How many events are read at once behind these, while the page before them is applied.
 const PAGE: usize = 1_000;
 
 /// What became of an event.
@@ -102,36 +110,39 @@ pub(super) enum Until {
 
 impl Until {
     /// The part of a stream behind a version that can be within reach.
-    const fn range(self, behind: u64) -> StreamRange {
+    fn range(self, behind: u64) -> StreamRange {
         let to = match self {
             Self::Version(version) => version,
             Self::End | Self::Time(_) => u64::MAX,
         };
-        StreamRange { from: behind + 1, to, direction: Direction::Forwards }
+        StreamRange::of(behind + 1..=to)
     }
 
-    fn reaches(self, event: &Recorded) -> bool {
+    fn reaches(self, event: &Fact<'_>) -> bool {
         match self {
             Self::End | Self::Version(_) => true,
-            Self::Time(time) => event.event.time <= time,
+            Self::Time(time) => event.time <= time,
         }
     }
 }
 
 /// A state on the way from its first event to its last.
-#[derive(Debug)]
 pub(super) struct Fold<A> {
+    pub(super) kind: Kind<A>,
     pub(super) state: Option<A>,
     /// The version of the last event that was folded; 0 before the first.
     pub(super) version: u64,
+    /// The latest time of an event that was folded.
+    pub(super) time: Timestamp,
     /// The version of the snapshot that this began with; 0 without one.
     pub(super) kept: u64,
 }
 
-impl<A: Aggregate> Fold<A> {
+impl<A> Fold<A> {
     /// The state before any event.
-    pub(super) fn blank() -> Self {
-        Self { state: A::begin(), version: 0, kept: 0 }
+    pub(super) fn blank(kind: Kind<A>) -> Self {
+        let state = (kind.begin)();
+        Self { kind, state, version: 0, time: Timestamp::MIN, kept: 0 }
     }
 
     /// Follows the stream from where this is.
@@ -141,15 +152,15 @@ impl<A: Aggregate> Fold<A> {
         stream: &StreamName,
         until: Until,
     ) -> Result {
-        let mut page = backend.read_stream(stream, until.range(self.version), PAGE).await?;
+        let range = until.range(self.version);
+        let mut page = Page::read(self.kind, backend, stream, range, FIRST_PAGE).await?;
         loop {
-            if is_last(&page) {
-                return self.apply_all(&page, until).map(|_| ());
-            }
-            let last = page.last().map_or(self.version, |last| last.version);
-            let reading = backend.read_stream(stream, until.range(last), PAGE);
-            let (next, goes_on) =
-                future::join(reading, async { self.apply_all(&page, until) }).await;
+            let Some(last) = page.next() else {
+                return self.apply_all(stream, &page, until).map(|_| ());
+            };
+            let reading = Page::read(self.kind, backend, stream, until.range(last), PAGE);
+            let applying = async { self.apply_all(stream, &page, until) };
+            let (next, goes_on) = future::join(reading, applying).await;
             if !goes_on? {
                 return Ok(());
             }
@@ -158,48 +169,69 @@ impl<A: Aggregate> Fold<A> {
     }
 
     /// Applies a page, and says whether the stream is to be followed beyond it.
-    fn apply_all(&mut self, page: &[Arc<Recorded>], until: Until) -> Result<bool> {
-        for event in page {
-            if !until.reaches(event) {
-                return Ok(false);
+    fn apply_all(&mut self, stream: &StreamName, page: &Page<A>, until: Until) -> Result<bool> {
+        match page {
+            Page::Facts(facts, fold) => {
+                for event in facts.each() {
+                    if !until.reaches(&event) {
+                        return Ok(false);
+                    }
+                    let folded = fold(&mut self.state, &event);
+                    self.advance(stream, &event, folded)?;
+                }
             }
-            self.apply(event)?;
+            Page::Whole { events, .. } => {
+                for event in events {
+                    if !until.reaches(&Fact::of(event)) {
+                        return Ok(false);
+                    }
+                    self.apply(event)?;
+                }
+            }
         }
         Ok(true)
     }
 
     /// Applies the next event of the stream.
     pub(super) fn apply(&mut self, event: &Arc<Recorded>) -> Result {
-        let folded = A::fold(&mut self.state, event).map_err(|source| unreadable(event, source))?;
-        match folded {
-            Folded::Skipped if A::STRICT => {
-                let (name, target) = (event.event.name.to_string(), type_name::<A>());
-                return Err(unreadable(event, DecodeError::Unknown { event: name, target }));
+        let fact = Fact::of(event);
+        let folded = match (self.kind.folding)() {
+            Folding::Facts(fold) => fold(&mut self.state, &fact),
+            Folding::Envelopes(fold) => fold(&mut self.state, event),
+        };
+        self.advance(&event.event.stream, &fact, folded)
+    }
+
+    /// Goes on behind an event.
+    fn advance(
+        &mut self,
+        stream: &StreamName,
+        event: &Fact<'_>,
+        folded: Result<Folded, DecodeError>,
+    ) -> Result {
+        match folded.map_err(|source| unreadable(stream, event, source))? {
+            Folded::Skipped if self.kind.strict => {
+                let (name, target) = (event.name.to_owned(), type_name::<A>());
+                let source = DecodeError::Unknown { event: name, target };
+                return Err(unreadable(stream, event, source));
             }
-            Folded::TooEarly => return Err(too_early::<A>(event)),
+            Folded::TooEarly => return Err(too_early::<A>(stream, event)),
             Folded::Applied | Folded::Skipped => {}
         }
         self.version = event.version;
+        self.time = self.time.max(event.time);
         Ok(())
     }
 }
 
-/// Whether nothing follows a page: it would have had room for more.
-fn is_last(page: &[Arc<Recorded>]) -> bool {
-    let bytes: usize = page.iter().map(|event| event.event.payload.len()).sum();
-    page.len() < PAGE && bytes < PAGE_BYTES_MAX
+fn unreadable(stream: &StreamName, event: &Fact<'_>, source: DecodeError) -> Error {
+    Error::Unreadable { stream: stream.to_string(), version: event.version, source }
 }
 
-fn unreadable(event: &Recorded, source: DecodeError) -> Error {
-    Error::Unreadable { stream: event.event.stream.to_string(), version: event.version, source }
-}
-
-fn too_early<A>(event: &Recorded) -> Error {
+fn too_early<A>(stream: &StreamName, event: &Fact<'_>) -> Error {
+    let Fact { version, name, .. } = event;
     Error::WrongState(format!(
-        "version {} of stream `{}` is `{}`, but no event before it makes a `{}`",
-        event.version,
-        event.event.stream,
-        event.event.name,
+        "version {version} of stream `{stream}` is `{name}`, but no event before it makes a `{}`",
         type_name::<A>(),
     ))
 }

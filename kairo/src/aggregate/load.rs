@@ -3,16 +3,13 @@
 use std::{fmt, ops::Deref};
 
 use super::{
-    Aggregate, AggregateRef,
+    AggregateRef,
     fold::{Fold, Until},
+    kind::Kind,
     snapshot,
 };
 use crate::{
-    bus::Bus,
-    clock::Timestamp,
-    error::{Error, Result},
-    event::name::StreamName,
-    store::StreamRange,
+    bus::Bus, clock::Timestamp, error::Result, event::name::StreamName, store::StreamRange,
 };
 
 /// The state of an instance, and the version of the last event in it. It dereferences to the state.
@@ -63,7 +60,7 @@ impl<A: fmt::Debug> fmt::Debug for Loaded<A> {
     }
 }
 
-impl<'a, A: Aggregate> AggregateRef<'a, A> {
+impl<'a, A: Send + Sync + 'static> AggregateRef<'a, A> {
     /// The state now, rebuilt from the newest snapshot, if there is one, and the events behind it.
     ///
     /// # Errors
@@ -72,7 +69,7 @@ impl<'a, A: Aggregate> AggregateRef<'a, A> {
     /// event is none that makes a state; [`Error::Invalid`] for an id that no stream can have;
     /// [`Error::Store`] when the store fails.
     pub async fn load(&self) -> Result<Loaded<A>> {
-        self.find().await?.ok_or_else(|| missing::<A>(self.stream()))
+        self.find().await?.ok_or_else(|| self.kind.missing(self.stream()))
     }
 
     /// As [`load`](Self::load), or `None` when there is no event of it.
@@ -81,7 +78,7 @@ impl<'a, A: Aggregate> AggregateRef<'a, A> {
     /// As `load`, without [`Error::NotFound`].
     pub async fn find(&self) -> Result<Option<Loaded<A>>> {
         let (bus, stream) = self.open()?;
-        let fold = latest::<A>(&bus, &stream).await?;
+        let fold = latest(self.kind, &bus, &stream).await?;
         snapshot::keep(&bus, &stream, &fold).await;
         Ok(fold.loaded())
     }
@@ -115,14 +112,14 @@ pub struct Past<'a, A> {
     until: Until,
 }
 
-impl<A: Aggregate> Past<'_, A> {
+impl<A: Send + Sync + 'static> Past<'_, A> {
     /// The state of then. Its version is lower than the one that was asked for when there are fewer
     /// events.
     ///
     /// # Errors
     /// As [`AggregateRef::load`]; [`Error::NotFound`] also when there was no event of it yet.
     pub async fn load(&self) -> Result<Loaded<A>> {
-        self.find().await?.ok_or_else(|| missing::<A>(self.aggregate.stream()))
+        self.find().await?.ok_or_else(|| self.aggregate.kind.missing(self.aggregate.stream()))
     }
 
     /// As [`load`](Self::load), or `None` when there was no event of it yet.
@@ -131,7 +128,7 @@ impl<A: Aggregate> Past<'_, A> {
     /// As `load`, without [`Error::NotFound`].
     pub async fn find(&self) -> Result<Option<Loaded<A>>> {
         let (bus, stream) = self.aggregate.open()?;
-        let mut fold = snapshot::begin(&bus, &stream, self.until).await?;
+        let mut fold = snapshot::begin(self.aggregate.kind, &bus, &stream, self.until).await?;
         fold.follow(&*bus.get().engine.backend, &stream, self.until).await?;
         Ok(fold.loaded())
     }
@@ -147,16 +144,14 @@ impl<A> fmt::Debug for Past<'_, A> {
 }
 
 /// The fold of everything that is there.
-pub(super) async fn latest<A: Aggregate>(bus: &Bus<'_>, stream: &StreamName) -> Result<Fold<A>> {
-    let mut fold = snapshot::begin(bus, stream, Until::End).await?;
+pub(super) async fn latest<A>(
+    kind: Kind<A>,
+    bus: &Bus<'_>,
+    stream: &StreamName,
+) -> Result<Fold<A>> {
+    let mut fold = snapshot::begin(kind, bus, stream, Until::End).await?;
     fold.follow(&*bus.get().engine.backend, stream, Until::End).await?;
     Ok(fold)
-}
-
-/// What is said of an instance without events.
-pub(super) fn missing<A: Aggregate>(stream: &str) -> Error {
-    let id = stream.get(A::NAME.len() + 1..).unwrap_or(stream);
-    Error::NotFound { what: A::NAME, value: id.to_owned() }
 }
 
 impl<A> Fold<A> {

@@ -4,24 +4,28 @@
 //! that are appended at the version on which it was decided.
 
 mod decision;
+mod kind;
 mod fold;
+mod page;
 mod load;
 mod change;
 mod snapshot;
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, sync::Arc};
 
+use self::kind::Kind;
 pub use self::{
     change::Changed,
     decision::{Changes, Decision},
     fold::{Blank, Folded, Members, applied, enveloped},
     load::{Loaded, Past},
+    page::Folding,
     snapshot::{Snapshots, Snapshotted, fingerprint},
 };
 use crate::{
     bus::{Bus, Kairo, Publisher},
-    error::{DecodeError, Result},
-    event::{name::StreamName, record::Recorded},
+    error::Result,
+    event::name::StreamName,
 };
 
 /// A type whose instances are rebuilt from events; `#[aggregate("its-name")]` implements it.
@@ -56,16 +60,16 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn begin() -> Option<Self>;
 
-    /// Applies an event of its stream.
+    /// How it applies an event of its stream.
     #[doc(hidden)]
-    fn fold(state: &mut Option<Self>, event: &Arc<Recorded>) -> Result<Folded, DecodeError>;
+    fn folding() -> Folding<Self>;
 }
 
 /// One instance of an aggregate, by its id. Nothing is read or written before a method is awaited.
 pub struct AggregateRef<'a, A> {
     source: Source<'a>,
     stream: Arc<str>,
-    aggregate: PhantomData<fn() -> A>,
+    kind: Kind<A>,
 }
 
 /// Where the bus of an instance comes from.
@@ -75,10 +79,10 @@ enum Source<'a> {
     Publisher(&'a Publisher),
 }
 
-impl<'a, A: Aggregate> AggregateRef<'a, A> {
-    fn new(source: Source<'a>, id: impl fmt::Display) -> Self {
-        let stream = format!("{}-{id}", A::NAME).into();
-        Self { source, stream, aggregate: PhantomData }
+impl<'a, A> AggregateRef<'a, A> {
+    fn new(source: Source<'a>, kind: Kind<A>, id: impl fmt::Display) -> Self {
+        let stream = format!("{}-{id}", kind.name).into();
+        Self { source, stream, kind }
     }
 
     fn open(&self) -> Result<(Bus<'a>, StreamName)> {
@@ -100,8 +104,7 @@ impl<A> AggregateRef<'_, A> {
 
 impl<A> Clone for AggregateRef<'_, A> {
     fn clone(&self) -> Self {
-        let (source, stream) = (self.source.clone(), Arc::clone(&self.stream));
-        Self { source, stream, aggregate: PhantomData }
+        Self { source: self.source.clone(), stream: Arc::clone(&self.stream), kind: self.kind }
     }
 }
 
@@ -141,7 +144,7 @@ impl Kairo {
     /// # }
     /// ```
     pub fn aggregate<A: Aggregate>(&self, id: impl fmt::Display) -> AggregateRef<'_, A> {
-        AggregateRef::new(Source::Kairo(self), id)
+        AggregateRef::new(Source::Kairo(self), Kind::OF, id)
     }
 }
 
@@ -151,6 +154,6 @@ impl Publisher {
     /// What a handler changes through its own handle has the handled event as its cause, and is in
     /// the log once even if the handler runs again.
     pub fn aggregate<A: Aggregate>(&self, id: impl fmt::Display) -> AggregateRef<'_, A> {
-        AggregateRef::new(Source::Publisher(self), id)
+        AggregateRef::new(Source::Publisher(self), Kind::OF, id)
     }
 }

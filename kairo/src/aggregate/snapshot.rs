@@ -3,8 +3,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Aggregate,
     fold::{Fold, Until},
+    kind::Kind,
 };
 use crate::{
     bus::Bus,
@@ -70,42 +70,45 @@ pub const fn fingerprint(version: u32, applied: &[&str]) -> u64 {
 }
 
 /// The fold at the newest snapshot that lies within reach and can be read, or before any event.
-pub(super) async fn begin<A: Aggregate>(
+pub(super) async fn begin<A>(
+    kind: Kind<A>,
     bus: &Bus<'_>,
     stream: &StreamName,
     until: Until,
 ) -> Result<Fold<A>> {
-    let (Some(snapshots), Until::End | Until::Version(_)) = (A::snapshots(), until) else {
-        return Ok(Fold::blank());
-    };
-    let kept = bus.get().engine.backend.snapshot(stream, A::NAME).await?;
-    let fold = kept.and_then(|kept| snapshots.read(&kept, until));
-    Ok(fold.unwrap_or_else(Fold::blank))
+    let Some(snapshots) = (kind.snapshots)() else { return Ok(Fold::blank(kind)) };
+    let kept = bus.get().engine.backend.snapshot(stream, kind.name).await?;
+    let fold = kept.and_then(|kept| snapshots.read(kind, &kept, until));
+    Ok(fold.unwrap_or_else(|| Fold::blank(kind)))
 }
 
 /// Keeps the state if enough has been folded since the last snapshot.
 ///
 /// Without it nothing is wrong, only slower; so a store that fails at it is not the caller's trouble.
-pub(super) async fn keep<A: Aggregate>(bus: &Bus<'_>, stream: &StreamName, fold: &Fold<A>) {
-    let Some(snapshot) = A::snapshots().and_then(|it| it.due(bus, stream, fold)) else { return };
+pub(super) async fn keep<A>(bus: &Bus<'_>, stream: &StreamName, fold: &Fold<A>) {
+    let Some(snapshot) = (fold.kind.snapshots)().and_then(|it| it.due(stream, fold)) else {
+        return;
+    };
     let unit = Unit { snapshots: vec![snapshot], ..Unit::default() };
     if let Err(error) = bus.get().engine.backend.commit(unit).await {
         tracing::warn!(%stream, %error, "a snapshot could not be kept");
     }
 }
 
-impl<A: Aggregate> Snapshots<A> {
-    fn read(&self, kept: &Snapshot, until: Until) -> Option<Fold<A>> {
+impl<A> Snapshots<A> {
+    fn read(&self, kind: Kind<A>, kept: &Snapshot, until: Until) -> Option<Fold<A>> {
         let within = match until {
             Until::Version(version) => kept.version <= version,
-            Until::End | Until::Time(_) => true,
+            Until::Time(time) => kept.time <= time,
+            Until::End => true,
         };
         if kept.schema != self.schema || !within {
             return None;
         }
         match (self.decode)(&kept.payload) {
             Ok(state) => {
-                Some(Fold { state: Some(state), version: kept.version, kept: kept.version })
+                let (version, time) = (kept.version, kept.time);
+                Some(Fold { kind, state: Some(state), version, time, kept: version })
             }
             Err(error) => {
                 let stream = &kept.stream;
@@ -115,7 +118,7 @@ impl<A: Aggregate> Snapshots<A> {
         }
     }
 
-    fn due(&self, bus: &Bus<'_>, stream: &StreamName, fold: &Fold<A>) -> Option<Snapshot> {
+    fn due(&self, stream: &StreamName, fold: &Fold<A>) -> Option<Snapshot> {
         let state = fold.state.as_ref()?;
         if fold.version - fold.kept < self.every {
             return None;
@@ -123,10 +126,10 @@ impl<A: Aggregate> Snapshots<A> {
         match (self.encode)(state) {
             Ok(payload) => Some(Snapshot {
                 stream: stream.clone(),
-                name: A::NAME.to_owned(),
+                name: fold.kind.name.to_owned(),
                 version: fold.version,
                 schema: self.schema,
-                time: bus.get().engine.clock.now(),
+                time: fold.time,
                 payload: payload.into(),
             }),
             Err(error) => {

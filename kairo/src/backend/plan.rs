@@ -166,7 +166,7 @@ pub(crate) fn plan_letters(
 /// # Errors
 /// [`Error::Misuse`]
 pub(crate) fn check_claims(claims: &[Claim]) -> Result {
-    let names: HashSet<_> = claims.iter().map(|claim| &claim.subscription).collect();
+    let names: foldhash::HashSet<_> = claims.iter().map(|claim| &claim.subscription).collect();
     if names.len() == claims.len() {
         return Ok(());
     }

@@ -14,13 +14,14 @@ use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals, event_store::keep_p
 use crate::{
     backend,
     clock::Clock,
-    delivery::Backend,
+    delivery::{Backend, SubscriptionRow},
     engine::{
         Engine,
         dispatch::{
             Releases,
             spec::{Defaults, Spec},
         },
+        giving_back::GivingBack,
         ownership::{self, Lease, Roster},
         registry::{Crate, Registry, Selection, Wired, Wiring, wire},
         tail::{self, Tail},
@@ -191,7 +192,7 @@ impl Builder {
         let registry = self.wire(&publisher)?;
         let backend = self.open().await?;
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
-        self.settle_names(&*backend, &specs).await?;
+        settle_names(&self.forget, &*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
         let is_shared = backend.features().shared;
         let engine = Arc::new(Engine {
@@ -208,7 +209,7 @@ impl Builder {
             released: Releases::default(),
             alone: Semaphore::new(1),
             stop: watch::Sender::new(false),
-            give_back: watch::Sender::new(false),
+            giving_back: GivingBack::default(),
             timetable: Trouble::default(),
         });
         let (coordinator, ready) = ownership::begin(&engine, specs).await?;
@@ -285,49 +286,35 @@ impl Builder {
         }
         ephemerals
     }
+}
 
-    /// Deletes what is to be forgotten, and warns of names in the store that no handler has.
-    ///
-    /// A new handler beside an old name that looks like it is taken for a rename that would leave
-    /// its place in the log behind, and with it events: that is an error.
-    async fn settle_names(&self, backend: &dyn Backend, specs: &[Spec]) -> Result {
-        if let Some(name) =
-            self.forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name))
-        {
-            let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
-            return Err(Error::Wiring(WiringError::new(vec![mistake])));
-        }
-        for name in &self.forget {
-            if !backend.remove_subscription(name.clone()).await? {
-                tracing::warn!(subscription = name, "there is no such subscription to forget");
-            }
-        }
-        let stored: HashSet<String> =
-            backend.subscriptions().await?.into_iter().map(|row| row.subscription).collect();
-        // Handlers that another process runs, or another start, are no orphans.
-        let (known, renamed): (HashSet<&str>, HashSet<&str>) = (
-            inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name).collect(),
-            specs.iter().filter_map(|spec| spec.renamed_from).collect(),
-        );
-        let mut orphans: Vec<String> = stored
-            .iter()
-            .filter(|name| !known.contains(name.as_str()) && !renamed.contains(name.as_str()))
-            .cloned()
-            .collect();
-        orphans.sort();
-        let new = specs.iter().filter(|spec| !stored.contains(&*spec.name));
-        let mistakes = renames(&orphans, new.filter(|spec| spec.renamed_from.is_none()));
-        if !mistakes.is_empty() {
-            return Err(Error::Wiring(WiringError::new(mistakes)));
-        }
-        for orphan in &orphans {
-            tracing::warn!(
-                subscription = orphan,
-                "no handler of this process has this subscription"
-            );
-        }
-        Ok(())
+/// Deletes what is to be forgotten, and warns of names in the store that no handler has.
+///
+/// A new handler beside an old name that looks like it is taken for a rename that would leave
+/// its place in the log behind, and with it events: that is an error.
+async fn settle_names(forget: &[String], backend: &dyn Backend, specs: &[Spec]) -> Result {
+    if let Some(name) = forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name)) {
+        let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
+        return Err(Error::Wiring(WiringError::new(vec![mistake])));
     }
+    for name in forget {
+        if !backend.remove_subscription(name.clone()).await? {
+            tracing::warn!(subscription = name, "there is no such subscription to forget");
+        }
+    }
+    let stored = backend.subscriptions().await?;
+    let orphans = orphans(&stored, specs);
+    let is_stored =
+        |name: &str| stored.binary_search_by(|row| row.subscription.as_str().cmp(name)).is_ok();
+    let new = specs.iter().filter(|spec| spec.renamed_from.is_none() && !is_stored(&spec.name));
+    let mistakes = if orphans.is_empty() { Vec::new() } else { renames(&orphans, new) };
+    if !mistakes.is_empty() {
+        return Err(Error::Wiring(WiringError::new(mistakes)));
+    }
+    for orphan in &orphans {
+        tracing::warn!(subscription = orphan, "no handler of this process has this subscription");
+    }
+    Ok(())
 }
 
 fn given_twice<T>() -> String {
@@ -345,6 +332,21 @@ fn without_handlers(service: &Need) -> Option<String> {
         "`{name}` was given as a service, but has no handlers: put `#[handlers]` on its `impl` \
          block, or give it with `.state(..)`"
     ))
+}
+
+/// The names in the store that no handler of this binary has. Both lists are sorted by name.
+fn orphans(stored: &[SubscriptionRow], specs: &[Spec]) -> Vec<String> {
+    let runs = |name: &str| specs.binary_search_by(|spec| (*spec.name).cmp(name)).is_ok();
+    let names = stored.iter().map(|row| row.subscription.as_str());
+    let mut orphans: Vec<_> = names.filter(|name| !runs(name)).map(str::to_owned).collect();
+    if !orphans.is_empty() {
+        // Handlers that another process runs, or another start, are no orphans.
+        let linked = inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name);
+        let known: HashSet<&str> =
+            linked.chain(specs.iter().filter_map(|spec| spec.renamed_from)).collect();
+        orphans.retain(|name| !known.contains(name.as_str()));
+    }
+    orphans
 }
 
 /// New handlers beside an orphan of the same name in another module, or of the same module.

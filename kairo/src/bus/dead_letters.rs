@@ -1,11 +1,12 @@
 //! The dead letters, and what an operator can do about them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
 use super::{
     Kairo, Shared,
+    letter_change::Change,
     published::{Published, Replayed},
 };
 use crate::{
@@ -13,16 +14,12 @@ use crate::{
     engine::dispatch::{Command, Running},
     error::{Error, Result},
     handler::delivery::ClosureOutput,
-    store::{PAYLOAD_MAX, Position, Unit},
+    store::{PAYLOAD_MAX, Position},
 };
 
 /// How many letters a bulk verb reads at once. Reprocessing waits for the first outcomes of as many
 /// before it goes on, so a service that is down again is not run over.
 const CHUNK: usize = 500;
-
-/// How often, and after which pauses, a letter is looked at whose change ended in an error.
-const LOOKS_MAX: u32 = 10;
-const LOOK: Duration = Duration::from_millis(200);
 
 /// The dead letters of a bus.
 #[derive(Clone)]
@@ -169,23 +166,10 @@ impl DeadLetterQueue {
         Err(Error::NotFound { what: "dead letter", value: id.to_string() })
     }
 
-    async fn change(&self, change: LetterChange) -> Result {
-        let unit = Unit { letters: vec![change], ..Unit::default() };
-        self.shared.engine.backend.commit(unit).await?;
-        Ok(())
-    }
-
-    /// Does something that must not stop half-way, even if nobody waits for it any more.
-    async fn to_the_end<F>(&self, work: impl FnOnce(Self) -> F) -> Result
-    where
-        F: Future<Output = Result> + Send + 'static,
-    {
-        tokio::spawn(work(self.clone())).await.unwrap_or(Err(Error::Closed))
-    }
-
     async fn replay_one(&self, id: Uuid, edited: Option<serde_json::Value>) -> Result<Published> {
         let letter = self.find(id).await?;
-        let (name, key) = (letter.subscription.as_str().into(), letter.original.stream.clone());
+        let name: Arc<str> = letter.subscription.as_str().into();
+        let key = letter.original.stream.clone();
         let running = self.shared.running(&letter.subscription);
         if running.is_none() && !self.shared.engine.is_shared {
             return Err(Error::WrongState(format!(
@@ -195,63 +179,17 @@ impl DeadLetterQueue {
         let due = self.shared.engine.clock.now();
         let change = LetterChange::Replay { id, edited, due };
         let replayed = change.apply(letter)?;
-        let told = running.clone();
-        self.to_the_end(|queue: Self| async move {
-            queue.change_surely(id, change, replayed.as_ref()).await?;
-            let Some(told) = told else { return Ok(()) };
-            let letters = replayed.into_iter().collect();
-            told.commands.send(Command::Replay(letters)).await.map_err(|_| Error::Closed)
-        })
-        .await?;
+        let subscription = Arc::clone(&name);
+        Change { id, subscription, asked: change, wanted: replayed }.make(&self.shared).await?;
         let replayed = Replayed { letter: id, key, subscription: name, running };
         Ok(Published::replayed(Arc::clone(&self.shared), replayed))
     }
 
-    /// Changes a letter into what is `wanted`, or away. When the store fails, it is asked whether it
-    /// has made the change all the same: a letter that it takes for being reprocessed, and nobody
-    /// delivers, would be stuck.
-    async fn change_surely(
-        &self,
-        id: Uuid,
-        change: LetterChange,
-        wanted: Option<&DeadLetter>,
-    ) -> Result {
-        match self.change(change).await {
-            Err(error @ Error::Store { .. }) => {
-                if self.is_written(id, wanted).await {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            }
-            changed => changed,
-        }
-    }
-
-    async fn is_written(&self, id: Uuid, wanted: Option<&DeadLetter>) -> bool {
-        for _ in 0..LOOKS_MAX {
-            match (self.find(id).await, wanted) {
-                (Ok(found), Some(wanted)) => {
-                    return (found.replays, found.state) == (wanted.replays, wanted.state);
-                }
-                (Err(Error::NotFound { .. }), None) => return true,
-                (Err(Error::Store { .. }), _) => self.shared.engine.clock.sleep(LOOK).await,
-                (Ok(_), None) | (Err(_), _) => return false,
-            }
-        }
-        false
-    }
-
     async fn remove_marked(&self, marked: Marked) -> Result {
         let Marked { id, subscription, .. } = marked;
-        self.to_the_end(|queue: Self| async move {
-            queue.change_surely(id, LetterChange::Remove { id }, None).await?;
-            if let Some(running) = queue.shared.running(&subscription) {
-                tell_gone(&running, id).await;
-            }
-            Ok(())
-        })
-        .await
+        Change { id, subscription, asked: LetterChange::Remove { id }, wanted: None }
+            .make(&self.shared)
+            .await
     }
 }
 
@@ -264,14 +202,14 @@ async fn tell_gone(running: &Running, id: Uuid) {
 /// What is kept of a letter while many of them are worked off.
 struct Marked {
     id: Uuid,
-    subscription: String,
+    subscription: Arc<str>,
     position: Position,
 }
 
 impl Marked {
     fn of(letter: DeadLetter) -> Self {
         let DeadLetter { id, subscription, position, .. } = letter;
-        Self { id, subscription, position }
+        Self { id, subscription: subscription.into(), position }
     }
 }
 

@@ -15,13 +15,12 @@ use std::{
 use super::{
     Shared,
     publish::{append_all, event_of},
-    publishable::InMemory,
     published::{Handled, Published},
 };
 use crate::{
     engine::dispatch::{Outcome, RunMiss, caught, run_on, scope::Scope, spec::Spec},
     error::{Error, Result},
-    event::record::Draft,
+    event::{publishable::InMemory, record::Draft},
     handler::{
         Context,
         context::States,
@@ -128,109 +127,142 @@ impl Ephemerals {
     }
 }
 
-/// Hands an ephemeral event to its handlers, in the order of their names.
+/// One ephemeral event on its way through its handlers, in the order of their names.
 ///
-/// What most deliveries need stands in one block, because a future that another one awaits is
-/// copied into it; what few need is in boxes of its own.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
-pub(super) fn publish<'a>(
+/// What most rounds need is one plain function, in which the handlers run that are done at once;
+/// what few need is in a box of its own.
+pub(super) struct Round<'a> {
     shared: &'a Arc<Shared>,
     event: InMemory<'a>,
-) -> impl Future<Output = Result<Published>> + Send {
-    async move {
-        let Some(handlers) = handlers_of(shared, event.type_id) else {
-            return Ok(Published::ephemeral(Ran::default()));
-        };
-        let (mut index, mut dropped) = (0, Vec::new());
-        while let Some(Listed { call, handler }) = handlers.get(index) {
-            let delivery = Delivery { payload: &event.payload, context: &handler.first };
-            let mut run = pin!(match call {
-                Some(call) => call(delivery),
-                None => handler.spec.run(delivery),
-            });
-            let ended = match poll_fn(|task| Poll::Ready(first_poll(run.as_mut(), task))).await {
-                First::Done => {
-                    index += 1;
-                    continue;
+    handlers: Handlers,
+}
+
+/// The handler's run of this moment, which stays where it is when it has to wait.
+pub(super) type Slot<'s, 'a> = Pin<&'s mut Option<HandlerFuture<'a>>>;
+
+/// What a handler has come to that is not just done. It fits into registers.
+pub(super) enum Met {
+    Ended(Box<Result<Vec<Draft>, RunMiss>>),
+    Waits,
+    TooDeep,
+}
+
+impl<'a> Round<'a> {
+    /// A round of those who handle the event, if anybody does.
+    #[inline]
+    pub(super) fn new(shared: &'a Arc<Shared>, event: InMemory<'a>) -> Option<Self> {
+        let handlers = handlers_of(shared, event.type_id)?;
+        Some(Self { shared, event, handlers })
+    }
+
+    /// Runs all handlers that are done at their first poll, from this one on. Which one is not, and
+    /// what it has come to.
+    pub(super) fn sweep<'s>(
+        &'s self,
+        from: usize,
+        mut slot: Slot<'_, 's>,
+        task: &mut task::Context<'_>,
+    ) -> Option<(usize, Met)> {
+        let depth = DEPTH.get();
+        if NESTED_MAX <= depth {
+            return Some((from, Met::TooDeep));
+        }
+        DEPTH.set(depth + 1);
+        let mut index = from;
+        let met = caught(|| {
+            while let Some(Listed { call, handler }) = self.handlers.get(index) {
+                let delivery = Delivery { payload: &self.event.payload, context: &handler.first };
+                slot.set(Some(match call {
+                    Some(call) => call(delivery),
+                    None => handler.spec.run(delivery),
+                }));
+                match slot.as_mut().as_pin_mut().map(|run| run.poll(task)) {
+                    Some(Poll::Ready(Ok(drafts))) if drafts.is_empty() => index += 1,
+                    Some(Poll::Ready(outcome)) => {
+                        return Some(Met::Ended(Box::new(outcome.map_err(RunMiss::from))));
+                    }
+                    Some(Poll::Pending) | None => return Some(Met::Waits),
                 }
-                First::Ended(ended) => *ended,
-                First::Waits => {
-                    let (timeout, clock) = (handler.spec.timeout, &shared.engine.clock);
-                    Box::pin(nested(run_on(run, timeout, clock))).await?
-                }
-                First::TooDeep => return Err(TOO_DEEP),
+            }
+            None
+        });
+        DEPTH.set(depth);
+        let met = met.unwrap_or_else(|miss| Some(Met::Ended(Box::new(Err(miss)))));
+        met.map(|met| (index, met))
+    }
+
+    /// What a round comes to in which every handler is done at its first poll.
+    #[inline]
+    pub(super) fn all_done(self) -> Ran {
+        Ran { handlers: Some(self.handlers), dropped: Vec::new() }
+    }
+
+    /// Goes on with a handler that was not done at its first poll, and with those behind it.
+    pub(super) async fn go_on<'s>(
+        &'s self,
+        mut slot: Slot<'_, 's>,
+        met: (usize, Met),
+    ) -> Result<Published> {
+        let (mut met, mut dropped) = (Some(met), Vec::new());
+        while let Some((index, what)) = met {
+            let Some(Listed { handler, .. }) = self.handlers.get(index) else { break };
+            let ended = match what {
+                Met::Ended(ended) => *ended,
+                Met::Waits => match slot.as_mut().as_pin_mut() {
+                    Some(run) => {
+                        let (timeout, clock) = (handler.spec.timeout, &self.shared.engine.clock);
+                        nested(run_on(run, timeout, clock)).await?
+                    }
+                    None => Ok(Vec::new()),
+                },
+                Met::TooDeep => return Err(TOO_DEEP),
             };
-            if !Box::pin(go_on(shared, handler, event, ended)).await? {
+            if !self.settle(handler, ended).await? {
                 dropped.push(index);
             }
-            index += 1;
+            met = poll_fn(|task| Poll::Ready(self.sweep(index + 1, slot.as_mut(), task))).await;
         }
-        Ok(Published::ephemeral(Ran { handlers: Some(handlers), dropped }))
+        Ok(Published::ephemeral(Ran { handlers: Some(Arc::clone(&self.handlers)), dropped }))
+    }
+
+    /// Publishes what a handler's first attempt returned, or tries again until its short retries are
+    /// used up; whether it is done.
+    async fn settle(
+        &self,
+        handler: &Handler,
+        mut ended: Result<Vec<Draft>, RunMiss>,
+    ) -> Result<bool> {
+        let (engine, Handler { spec, first }) = (&self.shared.engine, handler);
+        let mut context = first.clone();
+        loop {
+            let miss = match ended {
+                Ok(drafts) if drafts.is_empty() => return Ok(true),
+                Ok(drafts) => return append(self.shared, drafts).await.map(|()| true),
+                Err(miss) => miss,
+            };
+            match miss.verdict(&spec.retry, context.attempt, engine.clock.draw()) {
+                Verdict::RetryInPlace(pause) => engine.clock.sleep(pause).await,
+                // There is no disk for it to survive on; but who asks for it, gets it.
+                Verdict::RetryAfter(pause) if spec.own_retry => engine.clock.sleep(pause).await,
+                Verdict::RetryAfter(_) | Verdict::Hopeless | Verdict::Exhausted => {
+                    let name = spec.name.to_string();
+                    metrics::counter!(observe::DROPPED, "subscription" => name).increment(1);
+                    tracing::error!(subscription = %spec.name, event = self.event.name, error = %miss,
+                        "an ephemeral event is dropped");
+                    return Ok(false);
+                }
+            }
+            context.attempt = context.attempt.saturating_add(1);
+            let delivery = Delivery { payload: &self.event.payload, context: &context };
+            let run = pin!(spec.run(delivery));
+            ended = nested(run_on(run, spec.timeout, &engine.clock)).await?;
+        }
     }
 }
 
 fn handlers_of(shared: &Shared, event: TypeId) -> Option<Handlers> {
     let ephemerals = shared.ephemerals.read().unwrap_or_else(PoisonError::into_inner);
     ephemerals.by_type.get(&event).cloned()
-}
-
-/// What the first poll of a handler has come to, which is the last one of most. It fits into
-/// registers.
-enum First {
-    Done,
-    Ended(Box<Result<Vec<Draft>, RunMiss>>),
-    Waits,
-    TooDeep,
-}
-
-fn first_poll(run: Pin<&mut HandlerFuture<'_>>, task: &mut task::Context<'_>) -> First {
-    let depth = DEPTH.get();
-    if NESTED_MAX <= depth {
-        return First::TooDeep;
-    }
-    DEPTH.set(depth + 1);
-    let first = caught(|| match run.poll(task) {
-        Poll::Ready(Ok(drafts)) if drafts.is_empty() => First::Done,
-        Poll::Ready(outcome) => First::Ended(Box::new(outcome.map_err(RunMiss::from))),
-        Poll::Pending => First::Waits,
-    });
-    DEPTH.set(depth);
-    first.unwrap_or_else(|miss| First::Ended(Box::new(Err(miss))))
-}
-
-/// Publishes what a handler's first attempt returned, or tries again until its short retries are
-/// used up; whether it is done.
-async fn go_on(
-    shared: &Arc<Shared>,
-    handler: &Handler,
-    event: InMemory<'_>,
-    mut ended: Result<Vec<Draft>, RunMiss>,
-) -> Result<bool> {
-    let (engine, Handler { spec, first }) = (&shared.engine, handler);
-    let mut context = first.clone();
-    loop {
-        let miss = match ended {
-            Ok(drafts) if drafts.is_empty() => return Ok(true),
-            Ok(drafts) => return append(shared, drafts).await.map(|()| true),
-            Err(miss) => miss,
-        };
-        match miss.verdict(&spec.retry, context.attempt, engine.clock.draw()) {
-            Verdict::RetryInPlace(pause) => engine.clock.sleep(pause).await,
-            // There is no disk for it to survive on; but who asks for it, gets it.
-            Verdict::RetryAfter(pause) if spec.own_retry => engine.clock.sleep(pause).await,
-            Verdict::RetryAfter(_) | Verdict::Hopeless | Verdict::Exhausted => {
-                let name = spec.name.to_string();
-                metrics::counter!(observe::DROPPED, "subscription" => name).increment(1);
-                tracing::error!(subscription = %spec.name, event = event.name, error = %miss,
-                    "an ephemeral event is dropped");
-                return Ok(false);
-            }
-        }
-        context.attempt = context.attempt.saturating_add(1);
-        let delivery = Delivery { payload: &event.payload, context: &context };
-        let run = pin!(spec.run(delivery));
-        ended = nested(run_on(run, spec.timeout, &engine.clock)).await?;
-    }
 }
 
 /// Appends what an ephemeral event's handler returned; its cause is the durable event that is

@@ -156,7 +156,7 @@ impl Kairo {
     }
 }
 
-pub(super) async fn status(running: &Running) -> Option<Status> {
+async fn status(running: &Running) -> Option<Status> {
     let (reply, answer) = oneshot::channel();
     running.commands.send(Command::Status(reply)).await.ok()?;
     answer.await.ok()

@@ -1,7 +1,6 @@
 //! The bus: what an application holds to publish, to subscribe, and to look after its letters.
 
 mod builder;
-pub(crate) mod publishable;
 mod publish;
 mod published;
 mod question;
@@ -12,6 +11,7 @@ mod subscription;
 mod subscriptions;
 mod steer;
 mod dead_letters;
+mod letter_change;
 mod event_store;
 mod health;
 mod shutdown;
@@ -26,7 +26,6 @@ use std::{
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use self::ephemeral::Ephemerals;
 pub(crate) use self::publish::{Bus, append_all, durable_draft, event_of};
 pub use self::{
     builder::Builder,
@@ -34,12 +33,15 @@ pub use self::{
     event_store::{EventStore, ReadLog, ReadStream},
     health::{Condition, Health, LAG_MAX, SubscriptionHealth},
     publish::{Publish, PublishAll},
-    publishable::Publishable,
     published::{Handled, Published},
     publisher::Publisher,
     subscribe::Subscribe,
     subscription::Subscription,
     subscriptions::{Owner, SubscriptionInfo, Subscriptions},
+};
+use self::{
+    ephemeral::Ephemerals,
+    publish::{Request, Run},
 };
 use crate::{
     engine::{
@@ -48,7 +50,7 @@ use crate::{
         registry::Wiring,
     },
     error::{Error, Result},
-    event::{Event, envelope::AnyEvent},
+    event::{Event, envelope::AnyEvent, publishable::Publishable},
     store::Unit,
 };
 
@@ -97,8 +99,8 @@ impl Kairo {
     /// event; [`Error::Conflict`] when the stream is not as [expected](Publish::expect);
     /// [`Error::Full`] and [`Error::Store`] when the store cannot take it, and then nothing was
     /// published. Dropping the future may publish the event or not, as with any commit.
-    pub fn publish<E: Publishable>(&self, event: E) -> Publish<'_, E> {
-        Publish::new(Ok(self.bus()), event)
+    pub fn publish<'a, E: Publishable + 'a>(&'a self, event: E) -> Publish<'a, E, impl Run<'a, E>> {
+        Request::of(Ok(self.bus()), event)
     }
 
     /// Publishes several events in one commit: all of them, in this order, or none.
@@ -224,7 +226,9 @@ impl Shared {
 
     /// Keeps a task that ends with the bus.
     fn keep(&self, task: JoinHandle<()>) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
     }
 
     fn remove(&self, name: &str) {

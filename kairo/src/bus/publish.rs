@@ -2,17 +2,18 @@
 
 use std::{
     fmt,
-    future::{self, IntoFuture},
-    pin::Pin,
+    future::{IntoFuture, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use uuid::Uuid;
 
 use super::{
-    Shared, ephemeral,
-    publishable::Publishable,
+    Shared,
+    ephemeral::{Ran, Round},
     published::{Published, PublishedEvent},
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     error::{Error, Result},
     event::{
         name::StreamName,
+        publishable::Publishable,
         record::{Draft, EventData, Metadata},
     },
     observe,
@@ -59,12 +61,43 @@ impl Bus<'_> {
 }
 
 /// An event that is published when this is awaited.
+///
+/// `R` is how, which nobody needs to name: so the future is known by its type, and need not be
+/// boxed.
 #[must_use = "nothing is published until this is awaited"]
-pub struct Publish<'a, E> {
+pub struct Publish<'a, E, R> {
+    request: Request<'a, E>,
+    run: R,
+}
+
+/// What is to be published, and how.
+#[expect(missing_debug_implementations, reason = "it is never shown")]
+pub struct Request<'a, E> {
     bus: Result<Bus<'a>>,
     event: E,
     /// What it was told; most publishers say nothing.
     options: Option<Box<Options>>,
+}
+
+/// Makes the future of a publish. It is for the library alone.
+pub trait Run<'a, E> {
+    /// The future.
+    type Future: Future<Output = Result<Published>> + Send + 'a;
+
+    /// Makes it.
+    fn run(self, request: Request<'a, E>) -> Self::Future;
+}
+
+impl<'a, E, F, T> Run<'a, E> for F
+where
+    F: FnOnce(Request<'a, E>) -> T,
+    T: Future<Output = Result<Published>> + Send + 'a,
+{
+    type Future = T;
+
+    fn run(self, request: Request<'a, E>) -> T {
+        self(request)
+    }
 }
 
 /// How an event is published.
@@ -85,13 +118,52 @@ enum When {
     At(Timestamp),
 }
 
-impl<'a, E: Publishable> Publish<'a, E> {
-    pub(super) fn new(bus: Result<Bus<'a>>, event: E) -> Self {
-        Self { bus, event, options: None }
+impl<'a, E: Publishable + 'a> Request<'a, E> {
+    /// Publishes it, with what can be said about it first.
+    #[inline]
+    pub(super) fn of(bus: Result<Bus<'a>>, event: E) -> Publish<'a, E, impl Run<'a, E>> {
+        Publish { request: Self { bus, event, options: None }, run: run::<E> }
     }
 
+    /// Publishes a durable event.
+    async fn append(self) -> Result<Published> {
+        let bus = self.bus?;
+        let (draft, scope) = (self.event.draft()?, bus.scope());
+        // The payload is encoded, so the value itself is not held across the commit.
+        drop(self.event);
+        publish(bus.get(), scope.as_deref(), draft, self.options.unwrap_or_default()).await
+    }
+}
+
+/// Publishes an event. One that lives in memory is handled right here, without a future on the heap.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn run<'a, E: Publishable + 'a>(
+    request: Request<'a, E>,
+) -> impl Future<Output = Result<Published>> + Send + 'a {
+    async move {
+        if let (Some(event), Ok(bus)) = (request.event.in_memory(), &request.bus) {
+            if let Some(options) = &request.options {
+                options.check_ephemeral()?;
+            }
+            let Some(round) = Round::new(bus.get(), event) else {
+                return Ok(Published::ephemeral(Ran::default()));
+            };
+            {
+                let mut slot = pin!(None);
+                let met = poll_fn(|task| Poll::Ready(round.sweep(0, slot.as_mut(), task))).await;
+                if let Some(met) = met {
+                    return Box::pin(round.go_on(slot, met)).await;
+                }
+            }
+            return Ok(Published::ephemeral(round.all_done()));
+        }
+        Box::pin(request.append()).await
+    }
+}
+
+impl<E: Publishable, R> Publish<'_, E, R> {
     fn options(&mut self) -> &mut Options {
-        self.options.get_or_insert_default()
+        self.request.options.get_or_insert_default()
     }
 
     /// Puts the event into this stream, which is also its delivery key.
@@ -129,51 +201,21 @@ impl<'a, E: Publishable> Publish<'a, E> {
         self.options().when = When::At(time);
         self
     }
-
-    async fn run(self) -> Result<Published> {
-        let bus = self.bus?;
-        let (draft, scope) = (self.event.draft()?, bus.scope());
-        // The payload is encoded, so the value itself is not held across the commit.
-        drop(self.event);
-        publish(bus.get(), scope.as_deref(), draft, self.options.unwrap_or_default()).await
-    }
 }
 
-/// Hands an event that lives in memory to its handlers. It is a future of its own and takes only
-/// what it needs, because it should be small.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
-fn run_in_memory<E: Publishable>(
-    bus: Bus<'_>,
-    event: E,
-) -> impl Future<Output = Result<Published>> + Send {
-    async move {
-        match event.in_memory() {
-            Some(event) => ephemeral::publish(bus.get(), event).await,
-            None => Err(Error::Misuse("a durable event cannot be handled in memory alone")),
-        }
-    }
-}
-
-impl<'a, E: Publishable + 'a> IntoFuture for Publish<'a, E> {
+impl<'a, E, R: Run<'a, E>> IntoFuture for Publish<'a, E, R> {
     type Output = Result<Published>;
-    type IntoFuture = Boxed<'a, Result<Published>>;
+    type IntoFuture = R::Future;
 
+    #[inline]
     fn into_future(self) -> Self::IntoFuture {
-        if self.event.in_memory().is_none() {
-            return Box::pin(self.run());
-        }
-        let Self { bus, event, options } = self;
-        let checked = options.map_or(Ok(()), |options| options.check_ephemeral());
-        match bus.and_then(|bus| checked.map(|()| bus)) {
-            Ok(bus) => Box::pin(run_in_memory(bus, event)),
-            Err(error) => Box::pin(future::ready(Err(error))),
-        }
+        self.run.run(self.request)
     }
 }
 
-impl<E> fmt::Debug for Publish<'_, E> {
+impl<E, R> fmt::Debug for Publish<'_, E, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publish").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Publish").field("options", &self.request.options).finish_non_exhaustive()
     }
 }
 

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::{
     Shared,
-    publish::{Bus, Publish, PublishAll},
-    publishable::Publishable,
+    publish::{Bus, Publish, PublishAll, Request, Run},
 };
 use crate::{
     engine::dispatch::scope::Scope,
     error::{Error, Result},
+    event::publishable::Publishable,
     handler::{Context, Failure, FromContext},
 };
 
@@ -53,8 +53,8 @@ impl Publisher {
     ///
     /// # Errors
     /// Also [`Error::Closed`] when the bus has gone, and [`Error::Misuse`] before it has started.
-    pub fn publish<E: Publishable>(&self, event: E) -> Publish<'_, E> {
-        Publish::new(self.bus(), event)
+    pub fn publish<'a, E: Publishable + 'a>(&'a self, event: E) -> Publish<'a, E, impl Run<'a, E>> {
+        Request::of(self.bus(), event)
     }
 
     /// Publishes several events in one commit, as [`Kairo::publish_all`](super::Kairo::publish_all).

@@ -52,7 +52,7 @@ impl Question {
         let running = self.running.as_ref()?;
         let (reply, answer) = oneshot::channel();
         let waiter = Waiter { settled: self.settled, key: self.key.clone(), reply };
-        running.commands.send(Command::Watch(self.subject, waiter)).await.ok()?;
+        running.commands.send(Command::Watch(Box::new((self.subject, waiter)))).await.ok()?;
         Some(answer)
     }
 

@@ -11,9 +11,6 @@ const FINISH_MAX: Duration = Duration::from_secs(20);
 /// How long it may take to give back what has not finished by then.
 const GIVE_BACK_MAX: Duration = Duration::from_secs(3);
 
-/// How often it is looked whether they have.
-const LOOK: Duration = Duration::from_millis(5);
-
 impl Kairo {
     /// Stops: nothing new begins, handlers that run get 20 s to finish, their outcomes are written
     /// down, and the store is let go. What had not begun is untouched and begins after a restart.
@@ -33,7 +30,7 @@ impl Kairo {
         let unfinished = shared.finish_within(FINISH_MAX).await;
         if 0 < unfinished {
             tracing::warn!(unfinished, "subscriptions have handlers that do not finish in time");
-            shared.engine.give_back.send_replace(true);
+            shared.engine.giving_back.begin_all();
             shared.finish_within(GIVE_BACK_MAX).await;
         }
         shared.stop_at_once();
@@ -74,25 +71,19 @@ impl Shared {
             () = self.finished() => {}
             () = self.engine.clock.sleep(limit) => {}
         }
-        self.running_all().iter().filter(|running| !running.task.is_finished()).count()
+        self.running_all().iter().filter(|running| !running.has_ended()).count()
     }
 
     async fn finished(&self) {
         for running in self.running_all().iter() {
-            while !running.task.is_finished() {
-                tokio::select! {
-                    () = running.commands.closed() => {}
-                    () = self.engine.clock.sleep(LOOK) => {}
-                }
-                tokio::task::yield_now().await;
-            }
+            running.commands.closed().await;
         }
     }
 
     pub(super) fn stop_at_once(&self) {
         self.engine.stop.send_replace(true);
         for running in self.running_all().iter() {
-            running.task.abort();
+            running.loops.abort();
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         for task in mem::take(&mut *tasks) {

@@ -4,10 +4,10 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{LAG_MAX, Shared, health::status};
+use super::{LAG_MAX, Shared};
 use crate::{
     clock::Timestamp,
-    delivery::{FailedAttempt, LetterFilter, Share, SubscriptionRow},
+    delivery::{FailedAttempt, Share, SubscriptionRow},
     engine::dispatch::{Running, scope::refuse_in_handler},
     error::{Error, Result},
     store::{Position, Selection},
@@ -55,7 +55,8 @@ pub struct SubscriptionInfo {
     pub parked: u64,
     /// How many dead letters it has.
     pub letters: u64,
-    /// The newest failure of its letters, and of what is parked in this process.
+    /// What failed last, so that it had to wait for a retry or was dead, whatever has become of it
+    /// since; in any process.
     pub failure: Option<FailedAttempt>,
 }
 
@@ -187,7 +188,6 @@ impl Subscriptions {
         let selection = running.as_ref().map_or(Selection::All, |it| it.spec.selection());
         let lag = backend.count(row.low_water, &selection, LAG_MAX).await?;
         let owners = self.owners(&row, running.as_deref());
-        let failure = self.failure(&row, running.as_deref()).await?;
         Ok(SubscriptionInfo {
             position: row.low_water,
             lag,
@@ -197,7 +197,7 @@ impl Subscriptions {
             owners,
             parked: row.parked,
             letters: row.letters,
-            failure,
+            failure: row.failure,
             name: row.subscription,
         })
     }
@@ -224,29 +224,6 @@ impl Subscriptions {
             })
         };
         row.shares.iter().filter_map(owner).collect()
-    }
-
-    async fn failure(
-        &self,
-        row: &SubscriptionRow,
-        running: Option<&Running>,
-    ) -> Result<Option<FailedAttempt>> {
-        let parked = match running {
-            Some(running) => status(running).await.and_then(|status| status.failure),
-            None => None,
-        };
-        let filter = LetterFilter {
-            subscription: Some(row.subscription.clone()),
-            limit: Some(1),
-            newest_first: true,
-            ..LetterFilter::default()
-        };
-        let letters = match row.letters {
-            0 => Vec::new(),
-            _ => self.shared.engine.backend.letters(filter).await?,
-        };
-        let dead = letters.into_iter().next().and_then(|mut letter| letter.failures.pop());
-        Ok(parked.into_iter().chain(dead).max_by_key(|failed| failed.time))
     }
 }
 

@@ -269,6 +269,7 @@ impl Case {
             park: Vec::new(),
             unpark: Vec::new(),
             bury: Vec::new(),
+            failure: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::case::{Case, assert_same};
 use crate::{
-    delivery::{Checkpoint, DeadLetter, Parked, ParkedState, Progress, SubscriptionRow},
+    delivery::{Checkpoint, DeadLetter, Parked, ParkedState, Progress, Steer, SubscriptionRow},
     error::{Error, Result},
     handler::entry::StartAt,
     store::{Append, Position, Unit, Version},
@@ -147,6 +147,35 @@ pub async fn a_renamed_subscription_keeps_its_place(case: Case) -> Result {
     assert_same(&renamed.letters, &vec![DeadLetter { subscription, ..letter }]);
     assert!(matches!(case.advance(progress).await, Err(Error::Fenced { .. })));
     assert!(row(&case, "old").await?.is_none());
+    Ok(())
+}
+
+/// Over progress without one, claims, moves and renames; a removed subscription has none.
+pub async fn the_last_failure_is_kept(case: Case) -> Result {
+    let claimed = case.claim("old").await?;
+    let failed = async |name| {
+        let row = row(&case, name).await?.expect("the subscription is there");
+        Ok::<_, Error>(row.failure.map(|failure| failure.attempt))
+    };
+    assert_eq!(failed("old").await?, None);
+    let progress = case.progress("old", claimed.epoch, Position::START);
+    for attempt in [3, 1] {
+        let failure = Some(case.failure(attempt));
+        case.advance(Progress { failure: failure.clone(), ..progress.clone() }).await?;
+        assert_eq!(row(&case, "old").await?.and_then(|row| row.failure), failure);
+    }
+    let park = vec![case.parked(Position::at_sequence(2))];
+    case.advance(Progress { park, ..progress.clone() }).await?;
+    let steer = Steer::Move { to: Position::START };
+    case.store.steer(case.subscription("old"), steer).await?;
+    let lost = Progress { failure: Some(case.failure(9)), ..progress };
+    assert!(matches!(case.advance(lost).await, Err(Error::Fenced { .. })));
+    assert_eq!(failed("old").await?, Some(1));
+    case.rename("old", "new").await?;
+    assert_eq!(failed("new").await?, Some(1));
+    case.store.remove_subscription(case.subscription("new")).await?;
+    case.claim("new").await?;
+    assert_eq!(failed("new").await?, None);
     Ok(())
 }
 

@@ -259,6 +259,7 @@ macro_rules! __laws {
                 a_selection_between_times
                 events_are_found_by_their_positions
                 a_stream_is_read_from_a_version
+                facts_are_what_the_stream_has
             }
         }
 
@@ -278,6 +279,7 @@ macro_rules! __laws {
                 a_removed_subscription_fences_its_last_owner
                 a_parked_event_is_replaced_by_its_position
                 progress_and_its_events_take_effect_together
+                the_last_failure_is_kept
             }
         }
 

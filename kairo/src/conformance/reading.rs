@@ -1,5 +1,7 @@
 //! The laws of reading the log.
 
+use std::{ops::RangeInclusive, sync::Arc};
+
 use super::{
     case::{Case, assert_same, ids, later},
     log::{Appended, append_each},
@@ -7,8 +9,11 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::Result,
-    event::record::EventData,
-    store::{Position, Selection, StreamRange, Version},
+    event::{
+        fact::Fact,
+        record::{EventData, Recorded},
+    },
+    store::{PAGE_BYTES_MAX, PAYLOAD_MAX, Position, Selection, StreamRange, Version},
 };
 
 /// Every field, however it is read.
@@ -244,5 +249,65 @@ pub async fn a_stream_is_read_from_a_version(case: Case) -> Result {
     check(&case, 1, 0, &[]).await?;
     check(&case, u64::MAX, 10, &[]).await?;
     assert!(case.events_of("nobody").await?.is_empty());
+    Ok(())
+}
+
+/// Whichever stretch is asked for, in pages of whatever size, also where payloads are large.
+pub async fn facts_are_what_the_stream_has(case: Case) -> Result {
+    let large = vec![b'x'; PAYLOAD_MAX];
+    let payloads: [&[u8]; 9] =
+        [b"{}", b"\xff\x00", &large, b"", b"{}", &large, &large, &large, &large];
+    for (name, payload) in ["happened", "happened", "else"].into_iter().cycle().zip(payloads) {
+        let name = case.name(name);
+        case.append(EventData { name, ..case.full("one", payload) }).await?;
+        case.append_at("two", Version::Any).await?;
+    }
+    let events = whole_stream(&case, "one").await?;
+    assert_eq!(events.len(), payloads.len());
+    for versions in [0..=u64::MAX, 2..=4, 9..=10, 10..=12] {
+        for limit in [1, 3, 1_000, usize::MAX >> 1] {
+            check_facts(&case, &events, versions.clone(), limit).await?;
+        }
+    }
+    let none = case.store.read_facts(&case.stream("nobody"), 1..=u64::MAX, 10).await?;
+    assert!(none.is_empty() && none.is_last());
+    assert!(case.store.read_facts(&case.stream("one"), 1..=9, 0).await?.is_empty());
+    Ok(())
+}
+
+/// All events of a stream, whose payloads need not fit in a page.
+async fn whole_stream(case: &Case, stream: &str) -> Result<Vec<Arc<Recorded>>> {
+    let (mut events, mut rest) = (Vec::new(), StreamRange::ALL);
+    loop {
+        let page = case.store.read_stream(&case.stream(stream), rest, 100).await?;
+        let Some(last) = page.last() else { return Ok(events) };
+        rest = rest.behind(last.version);
+        events.extend(page);
+    }
+}
+
+async fn check_facts(
+    case: &Case,
+    events: &[Arc<Recorded>],
+    versions: RangeInclusive<u64>,
+    limit: usize,
+) -> Result {
+    let wanted = events.iter().filter(|event| versions.contains(&event.version));
+    let mut wanted: Vec<_> = wanted.map(|event| Fact::of(event)).collect();
+    let (mut from, to) = (*versions.start(), *versions.end());
+    loop {
+        let page = case.store.read_facts(&case.stream("one"), from..=to, limit).await?;
+        assert!(page.len() <= limit, "a page holds {} of {limit}", page.len());
+        let last = page.each().last().map_or(0, |last| last.payload.len());
+        assert!(page.bytes() - last < PAGE_BYTES_MAX, "{} bytes in a page", page.bytes());
+        let here = page.len().min(wanted.len());
+        let expected = wanted.drain(..here);
+        assert!(page.each().eq(expected), "{versions:?} from {from}, limit {limit}");
+        match page.last_version() {
+            Some(version) if !page.is_last() => from = version + 1,
+            _ => break,
+        }
+    }
+    assert!(wanted.is_empty(), "{versions:?} from {from}, limit {limit}");
     Ok(())
 }

@@ -135,6 +135,8 @@ pub struct Progress {
     pub unpark: Vec<Position>,
     /// Events that are dead.
     pub bury: Vec<DeadLetter>,
+    /// The newest failure since the last progress that had one.
+    pub failure: Option<FailedAttempt>,
 }
 
 /// A subscription as the store knows it.
@@ -154,6 +156,8 @@ pub struct SubscriptionRow {
     pub parked: u64,
     /// How many dead letters it has.
     pub letters: u64,
+    /// The failure that progress has brought last, whatever has become of its event since.
+    pub failure: Option<FailedAttempt>,
 }
 
 /// Partitions of a subscription that are claimed together.

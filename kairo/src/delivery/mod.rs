@@ -51,6 +51,7 @@ use crate::{
 /// - `a_skipped_event_is_not_claimed_again`: and who has its key is fenced.
 /// - `a_skip_of_what_is_handled_is_refused`, and so is one of which there is no event.
 /// - `the_fate_of_an_event_is_what_was_recorded`
+/// - `the_last_failure_is_kept`: over progress without one, claims, moves and renames.
 ///
 /// And in a store that processes [share](crate::store::Features::shared):
 /// - `what_another_member_has_is_not_claimed`

@@ -2,6 +2,7 @@
 
 pub(crate) mod registry;
 pub(crate) mod dispatch;
+pub(crate) mod giving_back;
 pub(crate) mod ownership;
 pub(crate) mod tail;
 pub(crate) mod timetable;
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use self::{
     dispatch::Releases,
+    giving_back::GivingBack,
     ownership::{Lease, Roster},
     tail::Tail,
     trouble::Trouble,
@@ -43,8 +45,8 @@ pub(crate) struct Engine {
     pub(crate) alone: Semaphore,
     /// Whether the bus is stopping: nothing new begins.
     pub(crate) stop: watch::Sender<bool>,
-    /// Whether what still runs is given back: its time is up.
-    pub(crate) give_back: watch::Sender<bool>,
+    /// Whose handlers that still run are to stop: their time is up.
+    pub(crate) giving_back: GivingBack,
     /// What the timetable fails with.
     pub(crate) timetable: Trouble,
 }

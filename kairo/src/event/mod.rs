@@ -1,9 +1,11 @@
 //! Events: what a type must offer to be one, and the forms in which events are passed around.
 
 pub mod envelope;
+pub mod fact;
 pub mod key;
 pub mod name;
 pub mod pattern;
+pub mod publishable;
 pub mod record;
 
 use std::{any::TypeId, collections::HashMap, fmt::Debug, sync::LazyLock};

@@ -6,10 +6,11 @@ use stackfuture::StackFuture;
 
 use super::{Context, Failure, failure::IntoFailure};
 use crate::{
-    error::{DecodeError, Error},
+    error::DecodeError,
     event::{
         Event, EventSet,
         envelope::{AnyEvent, Envelope},
+        publishable::Publishable,
         record::Draft,
     },
 };
@@ -188,13 +189,10 @@ impl HandlerOutput for () {
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Event> HandlerOutput for E {
+impl<E: Publishable> HandlerOutput for E {
     fn into_drafts(self) -> Result<Vec<Draft>, Failure> {
         const { assert!(!E::EPHEMERAL, "an ephemeral event cannot be returned: publish it") };
-        self.validate().map_err(|reason| {
-            Failure::permanent(Error::invalid("payload of event", E::NAME, reason))
-        })?;
-        Ok(vec![Draft::encode(&self).map_err(Failure::permanent)?])
+        Ok(vec![self.draft().map_err(Failure::permanent)?])
     }
 }
 

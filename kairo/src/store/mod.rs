@@ -5,7 +5,7 @@ pub mod snapshot;
 pub mod stream;
 pub mod unit;
 
-use std::{future::ready, pin::Pin, sync::Arc};
+use std::{future::ready, ops::RangeInclusive, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -19,6 +19,7 @@ use crate::{
     clock::Timestamp,
     error::Result,
     event::{
+        fact::{Fact, Facts},
         name::{EventName, StreamName},
         record::{EventData, Recorded},
     },
@@ -69,6 +70,7 @@ pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// - `a_snapshot_outlives_pruning`
 /// - `a_pruned_stream_goes_on_behind_its_last_version`, also where older events are left.
 /// - `positions_are_never_used_again`: the head does not go back either.
+/// - `facts_are_what_the_stream_has`
 /// - `a_stream_is_read_in_a_range` and `a_stream_is_read_backwards`
 /// - `a_selection_between_times`, from the first on and before the second.
 /// - `stats_say_what_is_there`
@@ -116,6 +118,22 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         range: StreamRange,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>>;
+
+    /// What a fold reads of a stream's events with these versions, in order, in pages as those of
+    /// [`read_stream`](Self::read_stream). A page says whether it is the last one.
+    ///
+    /// A store whose rows hold more than a fold needs reads only that.
+    fn read_facts<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        versions: RangeInclusive<u64>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Facts>> {
+        Box::pin(async move {
+            let range = StreamRange::of(versions);
+            Ok(facts_of(&self.read_stream(stream, range, limit).await?, limit))
+        })
+    }
 
     /// What there is to say about a stream; `None` when it never had an event.
     fn stream_stats<'a>(
@@ -165,6 +183,14 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     fn is_relaxed(&self) -> bool {
         false
     }
+}
+
+/// The facts of a page of a stream that was read with this limit.
+pub(crate) fn facts_of(page: &[Arc<Recorded>], limit: usize) -> Facts {
+    let facts: Facts = page.iter().map(|event| Fact::of(event)).collect();
+    // It would have had room for more.
+    let is_last = facts.len() < limit && facts.bytes() < PAGE_BYTES_MAX;
+    if is_last { facts.last() } else { facts }
 }
 
 /// What a store promises beyond the laws that hold for all.

@@ -17,7 +17,7 @@ pub struct Snapshot {
     pub version: u64,
     /// The shape of the payload, by which its reader knows whether it can read it.
     pub schema: u64,
-    /// When it was taken.
+    /// The latest time of an event in it.
     pub time: Timestamp,
     /// The value, in the form that its reader has chosen.
     pub payload: Bytes,

@@ -1,5 +1,7 @@
 //! Reading one stream: which versions, in which direction, and what is known about it.
 
+use std::ops::RangeInclusive;
+
 use super::Position;
 use crate::clock::Timestamp;
 
@@ -32,6 +34,13 @@ impl StreamRange {
     #[must_use]
     pub const fn from(version: u64) -> Self {
         Self { from: version, to: u64::MAX, direction: Direction::Forwards }
+    }
+
+    /// These versions, forwards.
+    #[must_use]
+    pub fn of(versions: RangeInclusive<u64>) -> Self {
+        let (from, to) = versions.into_inner();
+        Self { from, to, direction: Direction::Forwards }
     }
 
     /// Everything down from a version, backwards.

@@ -27,6 +27,8 @@ pub enum Call<'a> {
     ReadAt,
     /// [`Store::read_stream`](crate::store::Store::read_stream)
     ReadStream,
+    /// [`Store::read_facts`](crate::store::Store::read_facts)
+    ReadFacts,
     /// [`Store::stream_stats`](crate::store::Store::stream_stats)
     StreamStats,
     /// [`Store::snapshot`](crate::store::Store::snapshot)

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,7 +20,7 @@ use crate::{
         Scheduled, Steer, SubscriptionRow, Timetable,
     },
     error::{Error, Result},
-    event::{name::StreamName, record::Recorded},
+    event::{fact::Facts, name::StreamName, record::Recorded},
     lease::{Member, Members},
     store::{
         BoxFuture, Committed, Features, Page, Position, Selection, Snapshot, Store, StreamRange,
@@ -208,6 +209,16 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
         Box::pin(self.call(Call::ReadStream, move || self.inner.read_stream(stream, range, limit)))
+    }
+
+    fn read_facts<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        versions: RangeInclusive<u64>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Facts>> {
+        let answer = move || self.inner.read_facts(stream, versions, limit);
+        Box::pin(self.call(Call::ReadFacts, answer))
     }
 
     fn stream_stats<'a>(

@@ -47,6 +47,7 @@ fn progress(claimed: &Claimed, low_water: u64) -> Unit {
         park: Vec::new(),
         unpark: Vec::new(),
         bury: Vec::new(),
+        failure: None,
     })
 }
 

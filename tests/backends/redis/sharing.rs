@@ -42,6 +42,7 @@ fn progress(claimed: &Claimed) -> Unit {
         park: Vec::new(),
         unpark: Vec::new(),
         bury: Vec::new(),
+        failure: None,
     })
 }
 

@@ -147,6 +147,7 @@ async fn follow(
             park: Vec::new(),
             unpark: Vec::new(),
             bury: Vec::new(),
+            failure: None,
         };
         store.commit(Unit::of_progress(progress)).await.unwrap();
     }

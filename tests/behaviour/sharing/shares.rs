@@ -116,6 +116,31 @@ async fn after_a_crash_others_take_over_when_the_lease_has_run_out() {
 }
 
 #[tokio::test]
+async fn a_handler_that_hangs_delays_a_hand_over_by_seconds_only() {
+    let cluster = Cluster::new().await;
+    let (begun, gate) = (Journal::new(), Gate::shut());
+    let one = cluster.operator().await;
+    stuck(&one, &begun, &gate).await;
+    one.publish(2, 1, 2).await;
+    begun.at_least(2).await;
+    let before = cluster.clock.now();
+    let two = cluster.operator().await;
+    stuck(&two, &begun, &gate).await;
+    cluster.shared_as(&one, &[16, 16]).await;
+    let waited = (cluster.clock.now() - before).get_seconds();
+    assert!((10..20).contains(&waited), "it took {waited} s");
+    // What hung begins again, before what follows it, and nothing of it counts.
+    assert_eq!(cluster.passing(begun.at_least(4)).await, [1; 4]);
+    assert!(letters(&one.kairo).await.is_empty());
+    gate.open();
+    cluster.passing(eventually(async || letters(&one.kairo).await.len() == 4)).await;
+    assert_eq!(begun.all()[4..], [2, 2]);
+    assert!(letters(&one.kairo).await.iter().all(|letter| letter.attempts == 1));
+    one.leave().await;
+    two.leave().await;
+}
+
+#[tokio::test]
 async fn an_owner_that_slept_through_its_lease_records_nothing_and_joins_again() {
     let cluster = Cluster::new().await;
     // Its clock stands still, and with it all that it does by itself.

@@ -12,6 +12,26 @@ struct UserCreated;
 #[event("user.welcomed")]
 struct UserWelcomed;
 
+#[events]
+enum Answer {
+    Welcomed(UserWelcomed),
+}
+
+#[handler]
+async fn of_an_enum(_user: &UserCreated) -> Answer {
+    Answer::Welcomed(UserWelcomed)
+}
+
+#[handler]
+async fn perhaps_of_an_enum(_user: &UserCreated) -> Option<Answer> {
+    None
+}
+
+#[handler]
+async fn several_of_an_enum(_user: &UserCreated) -> Result<Vec<Answer>, Failure> {
+    Ok(vec![UserWelcomed.into()])
+}
+
 type Fallible<T> = Result<T, Failure>;
 type KairoResult = kairo::Result;
 

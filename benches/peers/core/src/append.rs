@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -11,11 +11,13 @@ use crate::{Appended, Deposited, Latency, Reply, Store, Window, timing::micros_s
 /// How long a stream gets, if one append is not longer.
 const STREAM_EVENTS: u64 = 10;
 
-/// What one writer saw.
+/// What writers saw.
 #[derive(Debug, Default)]
-struct Seen {
+pub(crate) struct Seen {
     micros: Vec<u32>,
-    conflicts: u64,
+    pub(crate) conflicts: u64,
+    /// How many events it has appended in all, measured or not.
+    pub(crate) events: u64,
 }
 
 /// Lets writers append for a time; the figure is events per second.
@@ -26,6 +28,19 @@ pub(crate) async fn measure<S: Store>(
     per: usize,
 ) -> Result<Reply> {
     let window = Window::after_warm_up(seconds);
+    let all = write_all(store, window, writers, per).await?;
+    ensure!(!all.micros.is_empty(), "no append ended while it was measured");
+    let figure = window.per_second(all.micros.len() * per);
+    Ok(Reply::Measured { figure, latency: Latency::of(all.micros), conflicts: all.conflicts })
+}
+
+/// Lets writers append until a window is over.
+pub(crate) async fn write_all<S: Store>(
+    store: Arc<S>,
+    window: Window,
+    writers: usize,
+    per: usize,
+) -> Result<Seen> {
     let mut tasks = JoinSet::new();
     for _ in 0..writers {
         tasks.spawn(write(Arc::clone(&store), window, per));
@@ -35,9 +50,9 @@ pub(crate) async fn measure<S: Store>(
         let seen = seen??;
         all.micros.extend(seen.micros);
         all.conflicts += seen.conflicts;
+        all.events += seen.events;
     }
-    let figure = window.per_second(all.micros.len() * per);
-    Ok(Reply::Measured { figure, latency: Latency::of(all.micros), conflicts: all.conflicts })
+    Ok(all)
 }
 
 async fn write<S: Store>(store: Arc<S>, window: Window, per: usize) -> Result<Seen> {
@@ -59,6 +74,7 @@ async fn write<S: Store>(store: Arc<S>, window: Window, per: usize) -> Result<Se
             seen.micros.push(micros_since(start));
         }
         version += per as u64;
+        seen.events += per as u64;
         if STREAM_EVENTS <= version {
             (stream, version) = (Uuid::new_v4(), 0);
         }

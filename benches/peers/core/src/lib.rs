@@ -7,6 +7,7 @@ mod append;
 mod check;
 mod deposit;
 mod fill;
+mod handle;
 mod load;
 mod serve;
 mod store;
@@ -15,6 +16,7 @@ mod timing;
 
 pub use self::{
     deposit::{Balance, Deposited},
+    handle::Handled,
     serve::{reply, runtime, serve},
     store::{Appended, Store},
     task::{Latency, Reply, Task, Work},

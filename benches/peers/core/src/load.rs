@@ -30,6 +30,7 @@ pub(crate) async fn measure<S: Store>(store: &S, seconds: f64, events: u64) -> R
             micros.push(micros_since(start));
         }
     }
+    ensure!(!micros.is_empty(), "no load ended while it was measured");
     let figure = window.per_second(micros.len());
     Ok(Reply::Measured { figure, latency: Latency::of(micros), conflicts: 0 })
 }

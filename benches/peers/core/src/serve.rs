@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Reply, Store, Task, Work, append, check, fill, load};
+use crate::{Reply, Store, Task, Work, append, check, fill, handle, load};
 
 /// Does the task in the command line, and prints the reply.
 ///
@@ -39,6 +39,7 @@ async fn perform<S: Store>(task: &Task) -> Result<Reply> {
     match task.work {
         Work::Check => check::check(&*store).await,
         Work::Append { writers, per } => append::measure(store, task.seconds, writers, per).await,
+        Work::Handle { writers } => handle::measure(store, task.seconds, writers).await,
         // On a thread of the pool, as its work would be: this one here is not of the pool.
         Work::Load { events } => {
             let seconds = task.seconds;

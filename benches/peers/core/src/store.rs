@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use uuid::Uuid;
 
-use crate::{Balance, Deposited, Task};
+use crate::{Balance, Deposited, Handled, Task};
 
 /// What came of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,11 @@ pub trait Store: Sized + Send + Sync + 'static {
 
     /// Reads a stream, decodes each of its events and adds them up.
     fn load(&self, stream: Uuid) -> impl Future<Output = Result<Balance>> + Send;
+
+    /// Lets a handler decode and count, from now on and for the rest of the process, what is appended.
+    fn handle(&self, handled: Handled) -> impl Future<Output = Result<()>> + Send {
+        async move { bail!("this participant has no handlers that could count to {handled:?}") }
+    }
 
     /// Goes through the whole log, decodes each event and adds them up.
     fn catch_up(&self, events: u64) -> impl Future<Output = Result<Balance>> + Send {

@@ -32,6 +32,11 @@ pub enum Work {
         /// How many events an append has.
         per: usize,
     },
+    /// Appends, and handles what was appended through the durable log.
+    Handle {
+        /// How many tasks append side by side, one event each time.
+        writers: usize,
+    },
     /// Loads streams, one after the other.
     Load {
         /// How long each stream is.
@@ -68,7 +73,9 @@ impl Task {
     #[must_use]
     pub fn connections(&self) -> usize {
         match self.work {
-            Work::Append { writers, .. } => writers.clamp(1, CONNECTIONS_MAX),
+            Work::Append { writers, .. } | Work::Handle { writers } => {
+                writers.clamp(1, CONNECTIONS_MAX)
+            }
             Work::Fill { .. } => 32,
             _ => 1,
         }

@@ -1,13 +1,23 @@
-//! A new subscription that handles a log from its beginning.
+//! Subscriptions: one that counts what is published, and a new one that handles a log from its beginning.
 
 use std::sync::Arc;
 
 use anyhow::Result;
 use kairo::{Envelope, Kairo, Uuid};
-use peers_core::Balance;
+use peers_core::{Balance, Handled};
 use tokio::sync::{Mutex, Notify};
 
 use crate::Deposit;
+
+/// Lets a handler count what is published from now on.
+pub(crate) async fn count(bus: &Kairo, handled: Handled) -> Result<()> {
+    let count = move |_: Envelope<Deposit>| {
+        handled.count();
+        async {}
+    };
+    bus.subscribe::<Deposit>("count").handle(count).await?;
+    Ok(())
+}
 
 /// Lets a handler add up the whole log.
 pub(crate) async fn catch_up(url: &str, events: u64) -> Result<Balance> {

@@ -11,7 +11,7 @@ mod handled;
 use anyhow::{Result, bail};
 use futures_util::TryStreamExt;
 use kairo::{Error, EventStore, Kairo, Uuid, Version};
-use peers_core::{Appended, Balance, Deposited, Store, Task, serve};
+use peers_core::{Appended, Balance, Deposited, Handled, Store, Task, serve};
 
 use crate::account::{Account, Deposit, SnapshotAccount};
 
@@ -65,6 +65,13 @@ impl Store for Participant {
             Way::Snapshot(bus) => {
                 Ok(bus.aggregate::<SnapshotAccount>(stream).load().await?.balance())
             }
+        }
+    }
+
+    async fn handle(&self, handled: Handled) -> Result<()> {
+        match &self.way {
+            Way::Bus(bus) | Way::Snapshot(bus) => handled::count(bus, handled).await,
+            Way::Store(_) => bail!("a store by itself has no handlers; use `bus`"),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long a participant may take, whatever it does.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often it is looked at whether a participant has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -94,9 +94,10 @@ impl Runner<'_> {
         let mut child = child.spawn().with_context(|| format!("{command:?} cannot be started"))?;
         let ended = wait(&mut child)?;
         let output = child.wait_with_output()?;
-        ensure!(ended, "it did not end within {} s", PATIENCE.as_secs());
         let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}", errors.trim());
+        let errors = errors.trim();
+        ensure!(ended, "it did not end within {} s: {errors}", PATIENCE.as_secs());
+        ensure!(output.status.success(), "{errors}");
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 }

@@ -15,6 +15,11 @@ pub(crate) struct Suite {
 }
 
 impl Suite {
+    /// How often its rows take turns, where figures get so many rounds: a check says the same each time.
+    pub(crate) fn rounds(&self, figures: usize) -> usize {
+        if self.unit == Unit::Checks { 1 } else { figures }
+    }
+
     pub(crate) fn needs_postgres(&self) -> bool {
         self.rows.iter().any(|row| row.on == On::Postgres)
     }

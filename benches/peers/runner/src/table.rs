@@ -16,7 +16,7 @@ pub(crate) fn of(suite: &Suite, rounds: usize, seen: &Rounds) -> String {
     let sync = median(seen.syncs.clone()).unwrap_or_default();
     let load = median(seen.loads.clone()).unwrap_or_default();
     let mut text = format!(
-        "## {name}\n\n{title}; medians of {rounds} rounds; a page is on the disk after {sync:.0} µs, \
+        "## {name}\n\n{title}; medians of rounds: {rounds}; a page is on the disk after {sync:.0} µs, \
          the load is {load:.1}\n\n",
     );
     text += &match suite.unit {

@@ -13,8 +13,8 @@ use crate::{
     },
     clock::Timestamp,
     delivery::{
-        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, Fate, Parked, Partitions, Progress,
-        Share, Steer, SubscriptionRow, partition,
+        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, FailedAttempt, Fate, Parked,
+        Partitions, Progress, Share, Steer, SubscriptionRow, partition,
     },
     error::{Error, Result},
     event::name::StreamName,
@@ -29,13 +29,20 @@ pub(super) struct Subscription {
     paused: bool,
     pub(super) shares: Vec<Held>,
     pub(super) parked: BTreeMap<Position, Parked>,
+    failure: Option<FailedAttempt>,
 }
 
 impl Subscription {
     /// The generation is the first epoch, which no earlier subscription of the name had.
     fn new(all: Partitions, low_water: Position, epoch: u64) -> Self {
         let shares = vec![Held::free(all, epoch, Checkpoint::at(low_water))];
-        Self { generation: generation(epoch), paused: false, shares, parked: BTreeMap::new() }
+        Self {
+            generation: generation(epoch),
+            paused: false,
+            shares,
+            parked: BTreeMap::new(),
+            failure: None,
+        }
     }
 
     pub(super) fn low_water(&self) -> Position {
@@ -54,6 +61,9 @@ impl Subscription {
         }
         for position in &progress.unpark {
             self.parked.remove(position);
+        }
+        if progress.failure.is_some() {
+            self.failure.clone_from(&progress.failure);
         }
     }
 
@@ -237,6 +247,7 @@ impl State {
             parked: held.parked.len() as u64,
             letters: self.letters.values().filter(|letter| letter.subscription == *name).count()
                 as u64,
+            failure: held.failure.clone(),
         };
         self.subscriptions.iter().map(row).collect()
     }

@@ -240,6 +240,7 @@ async fn rename(
     for update in [
         "UPDATE {s}kairo_share SET subscription = $2 WHERE subscription = $1",
         "UPDATE {s}kairo_parked SET subscription = $2 WHERE subscription = $1",
+        "UPDATE {s}kairo_failure SET subscription = $2 WHERE subscription = $1",
         "UPDATE {s}kairo_dead_letter SET subscription = $2 WHERE subscription = $1",
     ] {
         let update = tables.query(update).bind(old).bind(new);

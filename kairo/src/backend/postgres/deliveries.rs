@@ -10,7 +10,7 @@ use super::{
     connections::answered,
     failure::Trouble,
     members::is_alive,
-    rows::{count, int, malformed, place, small},
+    rows::{count, from_json, int, malformed, place, small},
     shares::partitions,
     tables::Tables,
 };
@@ -31,8 +31,9 @@ const ROWS: &str = concat!(
      (SELECT count(*) FROM {s}kairo_dead_letter AS l WHERE l.subscription = s.name), \
      h.epoch, h.partitions, (SELECT m.id FROM {s}kairo_member AS m WHERE m.id = h.owner AND ",
     is_alive!(),
-    "), h.low_epoch, h.low_order, h.low_sequence \
+    "), h.low_epoch, h.low_order, h.low_sequence, f.failure \
      FROM {s}kairo_subscription AS s LEFT JOIN {s}kairo_share AS h ON h.subscription = s.name \
+     LEFT JOIN {s}kairo_failure AS f ON f.subscription = s.name \
      ORDER BY s.name, h.epoch"
 );
 
@@ -113,6 +114,7 @@ fn subscription_rows(rows: &[PgRow]) -> sqlx::Result<Vec<SubscriptionRow>> {
                 shares: Vec::new(),
                 parked: count(row, 4)?,
                 letters: count(row, 5)?,
+                failure: from_json(row, 12)?,
             });
         }
         if let Some(last) = found.last_mut()
@@ -156,6 +158,7 @@ impl Change for Removing<'_> {
             "DELETE FROM {s}kairo_subscription WHERE name = $1",
             "DELETE FROM {s}kairo_share WHERE subscription = $1",
             "DELETE FROM {s}kairo_parked WHERE subscription = $1",
+            "DELETE FROM {s}kairo_failure WHERE subscription = $1",
         ] {
             let delete = tables.query(delete).bind(self.0);
             removed += answered(delete.execute(&mut *connection)).await?.rows_affected();

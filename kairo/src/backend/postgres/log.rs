@@ -3,7 +3,7 @@
 //! What is read lies before the gate: the oldest transaction that is still open, as the reading
 //! statement itself sees it. Whatever that one appends will lie behind.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::Result,
-    event::{name::StreamName, record::Recorded},
+    event::{fact::Facts, name::StreamName, record::Recorded},
     store::{
         BoxFuture, Committed, Direction, Features, PAGE_BYTES_MAX, Page, Position, Selection,
         Snapshot, Store, StreamRange, StreamStats, Unit,
@@ -118,6 +118,15 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Arc<Recorded>>>> {
         Box::pin(self.stream(stream, range, limit))
+    }
+
+    fn read_facts<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        versions: RangeInclusive<u64>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Facts>> {
+        Box::pin(self.facts(stream, versions, limit))
     }
 
     fn stream_stats<'a>(
@@ -243,7 +252,7 @@ impl PostgresStore {
         Ok(events)
     }
 
-    async fn stream(
+    pub(super) async fn stream(
         &self,
         stream: &StreamName,
         range: StreamRange,

@@ -11,6 +11,7 @@ mod claims;
 mod commit;
 mod connections;
 mod deliveries;
+mod facts;
 mod failure;
 mod gate;
 mod journal;

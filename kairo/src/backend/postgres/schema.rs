@@ -14,11 +14,14 @@ use crate::{
 };
 
 /// The migrations, in order; the schema's version is the number of the last one that has run.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_sagas.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_spine.sql"),
+    include_str!("migrations/0002_failures.sql"),
+    include_str!("migrations/0003_sagas.sql"),
+];
 
 /// The schema version that this binary knows.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// The oldest server that knows what we ask of it, as it numbers itself.
 const SERVER_MIN: u32 = 130_000;
@@ -27,7 +30,7 @@ const SERVER_MIN: u32 = 130_000;
 const ENCODING: &str = "UTF8";
 
 /// The relations that a store has beside the log.
-const RELATIONS: [&str; 13] = [
+const RELATIONS: [&str; 14] = [
     "kairo_schema",
     "kairo_store",
     "kairo_gone",
@@ -37,6 +40,7 @@ const RELATIONS: [&str; 13] = [
     "kairo_subscription",
     "kairo_share",
     "kairo_parked",
+    "kairo_failure",
     "kairo_dead_letter",
     "kairo_timetable",
     "kairo_saga",

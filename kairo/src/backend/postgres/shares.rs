@@ -52,7 +52,7 @@ macro_rules! advance {
 
 const ADVANCE: &str = advance!();
 
-/// The same, with parked events.
+/// The same, with parked events and what failed last.
 const ADVANCE_PARKED: &str = concat!(
     "WITH held AS (",
     advance!(),
@@ -65,7 +65,9 @@ const ADVANCE_PARKED: &str = concat!(
       $16::bigint[], $17::bigint[], $18::bigint[], $19::text[]) AS w \
       ON CONFLICT (subscription, epoch, order_id, sequence) DO UPDATE SET key = excluded.key, \
       state = excluded.state, due = excluded.due, crashes = excluded.crashes, \
-      attempts = excluded.attempts, failures = excluded.failures) \
+      attempts = excluded.attempts, failures = excluded.failures), \
+     failed AS (INSERT INTO {s}kairo_failure SELECT $1, $20::text FROM held WHERE $20 IS NOT NULL \
+      ON CONFLICT (subscription) DO UPDATE SET failure = excluded.failure) \
      SELECT 1 FROM held"
 );
 
@@ -188,8 +190,8 @@ pub(super) async fn advance_alone(
 }
 
 fn statement(tables: &Tables, progress: &Progress) -> Statement {
-    let Progress { subscription, epoch, checkpoint, park, unpark, .. } = progress;
-    let is_plain = park.is_empty() && unpark.is_empty();
+    let Progress { subscription, epoch, checkpoint, park, unpark, failure, .. } = progress;
+    let is_plain = park.is_empty() && unpark.is_empty() && failure.is_none();
     let text = if is_plain { ADVANCE } else { ADVANCE_PARKED };
     let statement = tables.query(text).bind(subscription).bind(int(*epoch));
     let statement = bind_place(statement, checkpoint.low_water)
@@ -202,7 +204,9 @@ fn statement(tables: &Tables, progress: &Progress) -> Statement {
     let mut rows: BTreeMap<Position, &Parked> =
         park.iter().map(|parked| (parked.position, parked)).collect();
     rows.retain(|position, _| !unpark.contains(position));
-    bind_parked(bind_places(statement, unpark), &rows)
+    // Numbers, times and strings are always JSON.
+    let failure = failure.as_ref().and_then(|failure| serde_json::to_string(failure).ok());
+    bind_parked(bind_places(statement, unpark), &rows).bind(failure)
 }
 
 fn bind_parked(statement: Statement, rows: &BTreeMap<Position, &Parked>) -> Statement {

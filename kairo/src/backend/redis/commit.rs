@@ -5,7 +5,7 @@ use redis::Cmd;
 use super::{
     RedisStore,
     letter_changes::LetterPlan,
-    places::{pack_checkpoint, pack_parked},
+    places::{pack_checkpoint, pack_failure, pack_parked},
     requests::Turn,
     rows::{pack_event, pack_head, sortable, text},
     saga_changes::{refusal, write_sagas},
@@ -120,6 +120,7 @@ fn write_progress(command: &mut Cmd, progress: &Progress) {
     for position in &progress.unpark {
         command.arg(position.to_string());
     }
+    command.arg(pack_failure(progress.failure.as_ref()));
 }
 
 fn write_append(command: &mut Cmd, append: &Append) {

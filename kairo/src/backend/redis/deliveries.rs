@@ -178,7 +178,8 @@ fn begin(draft: &Draft, start: StartAt) -> Result<Place> {
     };
     let epoch = draft.epoch + 1;
     let share = Held::free(Partitions::all(PARTITIONS)?, epoch, Checkpoint::at(low_water));
-    Ok(Place { generation: steering::generation(epoch), paused: false, shares: vec![share] })
+    let generation = steering::generation(epoch);
+    Ok(Place { generation, paused: false, shares: vec![share], failure: None })
 }
 
 fn claimed(place: &Place, share: Held, holding: Holding) -> Claimed {
@@ -214,6 +215,7 @@ fn read_rows(found: Value) -> Read<Vec<SubscriptionRow>> {
             shares,
             parked: number(parked)?,
             letters: number(letters)?,
+            failure: place.failure,
         });
     }
     Ok(read)

@@ -1,6 +1,6 @@
 //! How places of subscriptions and parked events lie in Redis.
 //!
-//! A subscription is a hash: `generation`, `paused`, and for the epoch of each of its shares
+//! A subscription is a hash: `generation`, `paused`, `failure`, and for the epoch of each of its shares
 //! `share:<epoch>`, which says who has which partitions, and `at:<epoch>`, the checkpoint. So
 //! progress writes one field, and is fenced where that is not there.
 
@@ -27,6 +27,8 @@ pub(super) struct Place {
     pub(super) generation: u32,
     pub(super) paused: bool,
     pub(super) shares: Vec<Held>,
+    /// What failed last; only progress changes it.
+    pub(super) failure: Option<FailedAttempt>,
 }
 
 impl Place {
@@ -41,7 +43,7 @@ impl Place {
         self.shares.iter().find(|share| share.partitions.have(key))
     }
 
-    /// All fields of its hash.
+    /// All fields of its hash that a change may write.
     pub(super) fn fields(&self) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
         fields.insert("generation".to_owned(), self.generation.to_string());
@@ -60,12 +62,17 @@ impl Place {
         if fields.is_empty() {
             return Ok(None);
         }
-        let (mut place, mut checkpoints) =
-            (Self { generation: 0, paused: false, shares: Vec::new() }, BTreeMap::new());
+        let (mut place, mut checkpoints) = (
+            Self { generation: 0, paused: false, shares: Vec::new(), failure: None },
+            BTreeMap::new(),
+        );
         for (field, value) in fields {
             match field.split_once(':') {
                 None if field == "generation" => place.generation = number(value)?,
                 None if field == "paused" => place.paused = text(value)? == "1",
+                None if field == "failure" => {
+                    place.failure = serde_json::from_slice(&bytes(value)?).map_err(|_| WHAT)?;
+                }
                 Some(("share", epoch)) => {
                     let epoch = epoch.parse().map_err(|_| WHAT)?;
                     place.shares.push(unpack_share(epoch, &text(value)?).ok_or(WHAT)?);
@@ -153,6 +160,12 @@ enum State {
     Behind,
     Newer,
     Alone(u32),
+}
+
+/// What failed last, as JSON; empty where progress brings nothing of it.
+pub(super) fn pack_failure(failure: Option<&FailedAttempt>) -> Vec<u8> {
+    // Numbers, times and strings are always JSON.
+    failure.and_then(|failure| serde_json::to_vec(failure).ok()).unwrap_or_default()
 }
 
 pub(super) fn pack_parked(parked: &Parked) -> Vec<u8> {

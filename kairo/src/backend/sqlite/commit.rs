@@ -10,7 +10,7 @@ use super::{
     failure::Failing,
     journal, letters,
     recent::Recent,
-    rows::{Count, Id, Names, Place, Time, bind_event, event_columns},
+    rows::{Common, Count, Id, Place, Time, bind_event, event_columns},
     streams::{self, newest},
 };
 use crate::{
@@ -342,7 +342,7 @@ impl View for Seen<'_> {
     }
 
     fn letter(&mut self, id: Uuid) -> Result<Option<DeadLetter>> {
-        self.look(|connection| letters::get(connection, id, &mut Names::default()))
+        self.look(|connection| letters::get(connection, id, &mut Common::default()))
     }
 
     fn is_scheduled(&mut self, id: Uuid) -> Result<bool> {

@@ -1,19 +1,17 @@
-//! Subscriptions: their claims, places and parked events.
+//! Subscriptions: where they are, and what they have parked.
 
-use std::collections::HashSet;
-
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use foldhash::HashMap;
+use rusqlite::{Connection, Row, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
     SqliteStore,
+    claims::claim_all,
     commit::Syncing,
-    letters,
     places::{pack, unpack},
-    rows::{Count, Json, Names, Place, Time, list, malformed, text},
+    rows::{Count, Json, Place, Time, list, malformed, text},
     steering,
-    streams::newest,
 };
 use crate::{
     backend::plan::check_claims,
@@ -23,7 +21,6 @@ use crate::{
     },
     error::Result,
     event::name::StreamName,
-    handler::entry::StartAt,
     store::{BoxFuture, Position},
 };
 
@@ -95,157 +92,38 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Takes subscriptions over, one after the other, all of them under one new epoch.
-fn claim_all(connection: &Connection, claims: &[Claim]) -> rusqlite::Result<Vec<Claimed>> {
-    let epoch = next_epoch(connection)?;
-    let head = concat!("SELECT ", newest!());
-    let Count(head) = connection.query_row(head, [], |row| row.get(0))?;
-    let burdened = burdened(connection)?;
-    let claim = |request: &Claim| {
-        rename_if_new(connection, request)?;
-        let name = &request.subscription;
-        let mut claimed = match place(connection, name, epoch)? {
-            Some(known) => {
-                let update = "UPDATE kairo_subscription SET epoch = ?2, clean = 0 WHERE name = ?1";
-                connection.prepare_cached(update)?.execute(params![name, Count(epoch)])?;
-                known
-            }
-            None => insert_new(connection, request, Position::at_sequence(head), epoch)?,
-        };
-        if request.renamed_from.is_some() || burdened.contains(name) {
-            claimed.parked = parked_rows(connection, name)?;
-            claimed.letters = letters::pending(connection, name, &mut Names::default())?;
-        }
-        Ok(claimed)
-    };
-    claims.iter().map(claim).collect()
-}
-
-/// An epoch that no claim has had.
-pub(super) fn next_epoch(connection: &Connection) -> rusqlite::Result<u64> {
-    let next = "UPDATE kairo_value SET value = value + 1 WHERE name = 'epoch' RETURNING value";
-    connection.query_row(next, [], |row| row.get(0)).map(|Count(epoch)| epoch)
-}
-
-/// The generation that begins with an epoch, which no earlier one of its name had: what that one
-/// has published is not taken for what this one publishes.
-pub(super) fn generation(epoch: u64) -> u32 {
-    u32::try_from(epoch).unwrap_or(u32::MAX)
-}
-
-fn rename_if_new(connection: &Connection, claim: &Claim) -> rusqlite::Result<()> {
-    match &claim.renamed_from {
-        Some(old) if !exists(connection, &claim.subscription)? => {
-            rename(connection, old, &claim.subscription)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The subscriptions that have parked events, or letters that concern their claim.
-fn burdened(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
-    let select = "SELECT subscription FROM kairo_parked UNION \
-         SELECT subscription FROM kairo_dead_letter WHERE due IS NOT NULL OR holds_key = 1";
-    let mut select = connection.prepare(select)?;
-    let names = select.query_map([], |row| Ok(text(row, 0)?.into_owned()))?;
-    names.collect()
-}
-
-/// Where a subscription is, for an owner of this epoch.
-fn place(connection: &Connection, name: &str, epoch: u64) -> rusqlite::Result<Option<Claimed>> {
-    let select = "SELECT generation, clean, low_water, finished, paused FROM kairo_subscription \
-         WHERE name = ?1";
-    let claimed = |row: &Row<'_>| {
-        Ok(Claimed {
-            partitions: Partitions::WHOLE,
-            epoch,
-            generation: row.get(0)?,
-            unclean: !row.get::<_, bool>(1)?,
-            paused: row.get(4)?,
-            checkpoint: checkpoint(row, 2)?,
-            parked: Vec::new(),
-            letters: Vec::new(),
-        })
-    };
-    connection.prepare_cached(select)?.query_row([name], claimed).optional()
-}
-
-fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    let select = "SELECT 1 FROM kairo_subscription WHERE name = ?1";
-    connection.query_row(select, [name], |_| Ok(())).optional().map(|row| row.is_some())
-}
-
-/// Moves a subscription and its letters to another name.
-fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()> {
-    if !exists(connection, old)? {
-        return Ok(());
-    }
-    for update in [
-        "UPDATE kairo_subscription SET name = ?2 WHERE name = ?1",
-        "UPDATE kairo_parked SET subscription = ?2 WHERE subscription = ?1",
-        "UPDATE kairo_dead_letter SET subscription = ?2 WHERE subscription = ?1",
-    ] {
-        connection.execute(update, [old, new])?;
-    }
-    Ok(())
-}
-
-fn insert_new(
-    connection: &Connection,
-    request: &Claim,
-    head: Position,
-    epoch: u64,
-) -> rusqlite::Result<Claimed> {
-    let low_water = match request.start {
-        StartAt::Now => head,
-        StartAt::Beginning => Position::START,
-    };
-    let generation = generation(epoch);
-    let insert = "INSERT INTO kairo_subscription \
-         (name, generation, epoch, clean, low_water, finished) VALUES (?1, ?2, ?3, 0, ?4, x'')";
-    connection.prepare_cached(insert)?.execute(params![
-        request.subscription,
-        generation,
-        Count(epoch),
-        Place(low_water)
-    ])?;
-    Ok(Claimed {
-        partitions: Partitions::WHOLE,
-        epoch,
-        generation,
-        unclean: false,
-        paused: false,
-        checkpoint: Checkpoint::at(low_water),
-        parked: Vec::new(),
-        letters: Vec::new(),
-    })
-}
-
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
-    // Counting for each subscription by itself would be much of a start.
-    let select = "SELECT name, generation, low_water, epoch, paused, \
-         coalesce(p.count, 0), coalesce(l.count, 0) \
-         FROM kairo_subscription \
-         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_parked \
-             GROUP BY subscription) AS p ON p.subscription = name \
-         LEFT JOIN (SELECT subscription, count(*) AS count FROM kairo_dead_letter \
-             GROUP BY subscription) AS l ON l.subscription = name \
-         ORDER BY name";
+    let parked = counts(connection, "SELECT subscription, count(*) FROM kairo_parked GROUP BY 1")?;
+    let letters =
+        counts(connection, "SELECT subscription, count(*) FROM kairo_dead_letter GROUP BY 1")?;
+    let select = "SELECT name, generation, low_water, epoch, paused, failure \
+         FROM kairo_subscription ORDER BY name";
     let mut select = connection.prepare_cached(select)?;
     let rows = select.query_map([], |row| {
         let (Place(low_water), Count(epoch)) = (row.get(2)?, row.get(3)?);
         let share = Share { partitions: Partitions::WHOLE, owner: None, epoch, low_water };
+        let subscription = text(row, 0)?.into_owned();
         Ok(SubscriptionRow {
-            subscription: text(row, 0)?.into_owned(),
             generation: row.get(1)?,
             paused: row.get(4)?,
             low_water,
             shares: vec![share],
-            parked: row.get::<_, Count>(5)?.0,
-            letters: row.get::<_, Count>(6)?.0,
+            parked: parked.get(&subscription).copied().unwrap_or_default(),
+            letters: letters.get(&subscription).copied().unwrap_or_default(),
+            failure: row.get::<_, Option<Json<_>>>(5)?.map(|Json(failure)| failure),
+            subscription,
         })
     })?;
     rows.collect()
+}
+
+/// How many rows subscriptions have, those that have any. Nearly all have none, and asking for each
+/// by itself would be much of a start.
+fn counts(connection: &Connection, select: &str) -> rusqlite::Result<HashMap<String, u64>> {
+    let mut select = connection.prepare_cached(select)?;
+    let counts =
+        select.query_map([], |row| Ok((text(row, 0)?.into_owned(), row.get::<_, Count>(1)?.0)))?;
+    counts.collect()
 }
 
 pub(super) fn checkpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Checkpoint> {
@@ -259,7 +137,7 @@ pub(super) fn checkpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Checkp
 
 /// Takes over what was achieved; the epoch has been checked.
 pub(super) fn advance(connection: &Connection, progress: &Progress) -> rusqlite::Result<()> {
-    let Progress { subscription, checkpoint, park, unpark, .. } = progress;
+    let Progress { subscription, checkpoint, park, unpark, failure, .. } = progress;
     let finished = checkpoint.finished.iter().map(|position| position.sequence);
     let packed = pack(checkpoint.low_water.sequence, finished);
     let update = "UPDATE kairo_subscription SET low_water = ?2, finished = ?3 WHERE name = ?1";
@@ -268,6 +146,10 @@ pub(super) fn advance(connection: &Connection, progress: &Progress) -> rusqlite:
         Place(checkpoint.low_water),
         packed
     ])?;
+    if let Some(failure) = failure {
+        let update = "UPDATE kairo_subscription SET failure = ?2 WHERE name = ?1";
+        connection.prepare_cached(update)?.execute(params![subscription, Json(failure)])?;
+    }
     for parked in park {
         put_parked(connection, subscription, parked)?;
     }
@@ -307,7 +189,10 @@ fn put_parked(
         .map(drop)
 }
 
-fn parked_rows(connection: &Connection, subscription: &str) -> rusqlite::Result<Vec<Parked>> {
+pub(super) fn parked_rows(
+    connection: &Connection,
+    subscription: &str,
+) -> rusqlite::Result<Vec<Parked>> {
     let select = "SELECT position, key, state, due, crashes, attempts, failures \
          FROM kairo_parked WHERE subscription = ?1 ORDER BY position";
     let mut select = connection.prepare_cached(select)?;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     SqliteStore,
     rows::{
-        Count, Id, Json, Names, Place, Time, bind_event, event_columns, list, read_event, text,
+        Common, Count, Id, Json, Place, Time, bind_event, event_columns, list, read_event, text,
         word,
     },
 };
@@ -55,11 +55,11 @@ const OWN_COLUMNS: usize = 14;
 
 impl DeadLetters for SqliteStore {
     fn letters(&self, filter: LetterFilter) -> BoxFuture<'_, Result<Vec<DeadLetter>>> {
-        Box::pin(self.read(move |reader| filtered(&reader.connection, &filter, &mut reader.names)))
+        Box::pin(self.read(move |reader| filtered(&reader.connection, &filter, &mut reader.common)))
     }
 
     fn letter(&self, id: Uuid) -> BoxFuture<'_, Result<Option<DeadLetter>>> {
-        Box::pin(self.read(move |reader| get(&reader.connection, id, &mut reader.names)))
+        Box::pin(self.read(move |reader| get(&reader.connection, id, &mut reader.common)))
     }
 }
 
@@ -67,28 +67,28 @@ impl DeadLetters for SqliteStore {
 pub(super) fn get(
     connection: &Connection,
     id: Uuid,
-    names: &mut Names,
+    common: &mut Common,
 ) -> rusqlite::Result<Option<DeadLetter>> {
     let mut select = connection.prepare_cached(select!("WHERE id = ?1"))?;
-    select.query_row([Id(id)], |row| read(row, names)).optional()
+    select.query_row([Id(id)], |row| read(row, common)).optional()
 }
 
 /// A subscription's letters that are being replayed or hold their key, oldest first.
 pub(super) fn pending(
     connection: &Connection,
     subscription: &str,
-    names: &mut Names,
+    common: &mut Common,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
     const SELECT: &str = select!(
         "WHERE subscription = ?1 AND (due IS NOT NULL OR holds_key = 1) ORDER BY last_failed, id"
     );
-    collect(connection, SELECT, &[&subscription], names)
+    collect(connection, SELECT, &[&subscription], common)
 }
 
 fn filtered(
     connection: &Connection,
     filter: &LetterFilter,
-    names: &mut Names,
+    common: &mut Common,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
     const ALL: &str = select_filtered!(">", "", "ORDER BY last_failed, id");
     const OF_ONE: &str =
@@ -113,21 +113,21 @@ fn filtered(
         (None, true) => NEWEST,
         (Some(_), true) => NEWEST_OF_ONE,
     };
-    collect(connection, select, &values, names)
+    collect(connection, select, &values, common)
 }
 
 fn collect(
     connection: &Connection,
     select: &str,
     values: &[&dyn ToSql],
-    names: &mut Names,
+    common: &mut Common,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
     let mut select = connection.prepare_cached(select)?;
-    let letters = select.query_map(params_from_iter(values), |row| read(row, names))?;
+    let letters = select.query_map(params_from_iter(values), |row| read(row, common))?;
     letters.collect()
 }
 
-fn read(row: &Row<'_>, names: &mut Names) -> rusqlite::Result<DeadLetter> {
+fn read(row: &Row<'_>, common: &mut Common) -> rusqlite::Result<DeadLetter> {
     let Id(event) = row.get(13)?;
     Ok(DeadLetter {
         id: row.get::<_, Id>(0)?.0,
@@ -146,7 +146,7 @@ fn read(row: &Row<'_>, names: &mut Names) -> rusqlite::Result<DeadLetter> {
             None => LetterState::Dead,
             Some(Time(due)) => LetterState::Replaying { due },
         },
-        original: read_event(row, OWN_COLUMNS, event, names)?,
+        original: read_event(row, OWN_COLUMNS, event, common)?,
     })
 }
 

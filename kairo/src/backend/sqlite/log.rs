@@ -1,22 +1,22 @@
 //! Reading and watching the log.
 
-use std::{future, sync::Arc};
+use std::{future, ops::RangeInclusive, sync::Arc};
 
-use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
+use rusqlite::{OptionalExtension, Row, ToSql, params, params_from_iter};
 use tokio::sync::watch;
 
 use super::{
     SqliteStore,
     commit::Syncing,
     readers::Reader,
-    rows::{Count, Id, Names, Place, event_columns, read_event},
+    rows::{Common, Count, Id, Place, event_columns, read_event, read_fact},
     selection::Condition,
     streams::{self, PRUNED_MAX, newest},
 };
 use crate::{
     clock::Timestamp,
     error::Result,
-    event::{name::StreamName, record::Recorded},
+    event::{fact::Facts, name::StreamName, record::Recorded},
     store::{
         BoxFuture, Committed, Direction, Features, PAGE_BYTES_MAX, Page, Position, Selection,
         Snapshot, Store, StreamRange, StreamStats, Unit,
@@ -25,6 +25,10 @@ use crate::{
 
 /// The most events that one page searches for selected ones.
 const SEARCHED_MAX: u64 = 10_000;
+
+/// The longest page of facts that its caller waits for, so that no other thread need be woken; what
+/// is longer is read while the caller does something else.
+const SHORT_MAX: usize = 256;
 
 /// What [`recorded`] reads.
 macro_rules! select {
@@ -97,6 +101,21 @@ impl Store for SqliteStore {
             let (from, to, limit) = (Count(range.from), Count(range.to), Count(limit as u64));
             collect(reader, select, &[&stream.as_str(), &from, &to, &limit])
         }))
+    }
+
+    fn read_facts<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        versions: RangeInclusive<u64>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Facts>> {
+        let stream = stream.clone();
+        let read = move |reader: &mut Reader| facts(reader, &stream, versions, limit);
+        if limit <= SHORT_MAX {
+            Box::pin(self.read(read))
+        } else {
+            Box::pin(self.read_beside(read))
+        }
     }
 
     fn stream_stats<'a>(
@@ -260,11 +279,11 @@ fn count(
 }
 
 fn at(reader: &mut Reader, positions: &[Position]) -> rusqlite::Result<Vec<Arc<Recorded>>> {
-    let Reader { connection, names } = reader;
+    let Reader { connection, common } = reader;
     let mut select = connection.prepare_cached(select!("WHERE sequence = ?1"))?;
     let mut found = Vec::with_capacity(positions.len());
     for position in positions {
-        let event = select.query_row([Place(*position)], |row| recorded(row, names)).optional()?;
+        let event = select.query_row([Place(*position)], |row| recorded(row, common)).optional()?;
         found.extend(event.map(Arc::new));
     }
     Ok(found)
@@ -275,21 +294,44 @@ fn collect(
     select: &str,
     values: &[&dyn ToSql],
 ) -> rusqlite::Result<Vec<Arc<Recorded>>> {
-    let Reader { connection, names } = reader;
+    let Reader { connection, common } = reader;
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query(params_from_iter(values))?;
     let (mut events, mut bytes) = (Vec::new(), 0);
     while bytes < PAGE_BYTES_MAX
         && let Some(row) = rows.next()?
     {
-        let event = Arc::new(recorded(row, names)?);
+        let event = Arc::new(recorded(row, common)?);
         bytes += event.event.payload.len();
         events.push(event);
     }
     Ok(events)
 }
 
-fn recorded(row: &Row<'_>, names: &mut Names) -> rusqlite::Result<Recorded> {
+fn facts(
+    reader: &Reader,
+    stream: &StreamName,
+    versions: RangeInclusive<u64>,
+    limit: usize,
+) -> rusqlite::Result<Facts> {
+    const SELECT: &str = "SELECT version, name, schema, time, payload FROM kairo_event \
+         WHERE stream = ?1 AND version BETWEEN ?2 AND ?3 ORDER BY version LIMIT ?4";
+    let (from, to) = versions.into_inner();
+    let mut select = reader.connection.prepare_cached(SELECT)?;
+    let values = params![stream.as_str(), Count(from), Count(to), Count(limit as u64)];
+    let mut rows = select.query(values)?;
+    let mut facts = Facts::default();
+    while facts.bytes() < PAGE_BYTES_MAX {
+        match rows.next()? {
+            Some(row) => read_fact(row, &mut facts)?,
+            None if facts.len() < limit => return Ok(facts.last()),
+            None => break,
+        }
+    }
+    Ok(facts)
+}
+
+fn recorded(row: &Row<'_>, common: &mut Common) -> rusqlite::Result<Recorded> {
     let (Place(position), Count(version), Id(id)) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    Ok(Recorded::new(position, version, read_event(row, 3, id, names)?))
+    Ok(Recorded::new(position, version, read_event(row, 3, id, common)?))
 }

@@ -4,6 +4,7 @@
 //! what the tables hold.
 
 mod blocking;
+mod claims;
 mod commit;
 mod deliveries;
 mod failure;

@@ -8,7 +8,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{failure::Failing, open, rows::Names};
+use super::{failure::Failing, open, rows::Common};
 use crate::error::{Error, Result};
 
 /// The most connections that read at one time.
@@ -67,7 +67,7 @@ impl Readers {
 
     fn open(&self) -> Result<Reader> {
         let connection = open::reading(&self.path).map_err(|error| self.failing.opening(error))?;
-        Ok(Reader { connection, names: Names::default() })
+        Ok(Reader { connection, common: Common::default() })
     }
 }
 
@@ -75,5 +75,5 @@ impl Readers {
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) connection: Connection,
-    pub(super) names: Names,
+    pub(super) common: Common,
 }

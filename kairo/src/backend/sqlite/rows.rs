@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::HashSet, str::FromStr};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rusqlite::{
     Row, Statement, ToSql,
     types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef},
@@ -17,6 +17,7 @@ use crate::{
     clock::{Timestamp, micros},
     error::BoxError,
     event::{
+        fact::{Fact, Facts},
         name::{EventName, StreamName},
         record::{EventData, Metadata},
     },
@@ -34,16 +35,24 @@ pub(super) use event_columns;
 /// The most names that are kept to be shared.
 const NAMES_MAX: usize = 1_024;
 
-/// Names that have been read: those of events each kept once, and the last stream's, which the
-/// next event often has too.
+/// The size of a buffer that payloads share, in bytes: what a single event may keep in memory.
+const BUFFER: usize = 16 * 1024;
+
+/// The largest payload that shares a buffer, in bytes.
+const SHARED_MAX: usize = BUFFER / 8;
+
+/// What events have in common that are read one after the other: their names, each kept once; the
+/// last stream, which the next event often has too; and the buffer in which payloads lie side by
+/// side, because memory that one thread takes and another one gives back is dear.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct Common {
     events: HashSet<EventName>,
     last_event: Option<EventName>,
     last_stream: Option<StreamName>,
+    payloads: BytesMut,
 }
 
-impl Names {
+impl Common {
     fn event(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<EventName> {
         let bytes = row.get_ref(column)?.as_bytes()?;
         if let Some(last) =
@@ -78,6 +87,19 @@ impl Names {
         let name = StreamName::stored(&lossy(bytes));
         self.last_stream = Some(name.clone());
         Ok(name)
+    }
+
+    fn payload(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
+        match row.get_ref(column)? {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) if bytes.len() <= SHARED_MAX => {
+                if self.payloads.capacity() < bytes.len() {
+                    self.payloads = BytesMut::with_capacity(BUFFER);
+                }
+                self.payloads.extend_from_slice(bytes);
+                Ok(self.payloads.split().freeze())
+            }
+            _ => row.get(column).map(|Payload(payload)| payload),
+        }
     }
 }
 
@@ -180,13 +202,21 @@ impl ToSql for Payload {
 
 impl FromSql for Payload {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Ok(Self(match value {
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Bytes::copy_from_slice(bytes),
-            // Only somebody else can have written these; the decoder is to say what it thinks.
-            ValueRef::Integer(number) => number.to_string().into(),
-            ValueRef::Real(number) => number.to_string().into(),
-            ValueRef::Null => Bytes::new(),
+        Ok(Self(match payload(value) {
+            Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+            Cow::Owned(bytes) => bytes.into(),
         }))
+    }
+}
+
+/// The bytes of a payload.
+fn payload(value: ValueRef<'_>) -> Cow<'_, [u8]> {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Cow::Borrowed(bytes),
+        // Only somebody else can have written these; the decoder is to say what it thinks.
+        ValueRef::Integer(number) => Cow::Owned(number.to_string().into()),
+        ValueRef::Real(number) => Cow::Owned(number.to_string().into()),
+        ValueRef::Null => Cow::Borrowed(&[]),
     }
 }
 
@@ -214,14 +244,14 @@ pub(super) fn read_event(
     row: &Row<'_>,
     first: usize,
     id: Uuid,
-    names: &mut Names,
+    common: &mut Common,
 ) -> rusqlite::Result<EventData> {
     Ok(EventData {
         id,
         derived: row.get(first)?,
-        name: names.event(row, first + 1)?,
+        name: common.event(row, first + 1)?,
         schema: row.get(first + 2)?,
-        stream: names.stream(row, first + 3)?,
+        stream: common.stream(row, first + 3)?,
         time: row.get::<_, Time>(first + 4)?.0,
         correlation: row.get::<_, Id>(first + 5)?.0,
         causation: row.get::<_, Option<Id>>(first + 6)?.map(|Id(id)| id),
@@ -230,8 +260,20 @@ pub(super) fn read_event(
             .get::<_, Option<Json<Metadata>>>(first + 8)?
             .map(|Json(metadata)| metadata)
             .unwrap_or_default(),
-        payload: row.get::<_, Payload>(first + 9)?.0,
+        payload: common.payload(row, first + 9)?,
     })
+}
+
+/// Reads a fact from the columns version, name, schema, time and payload.
+pub(super) fn read_fact(row: &Row<'_>, facts: &mut Facts) -> rusqlite::Result<()> {
+    facts.push(Fact {
+        version: row.get::<_, Count>(0)?.0,
+        name: &text(row, 1)?,
+        schema: row.get(2)?,
+        time: row.get::<_, Time>(3)?.0,
+        payload: &payload(row.get_ref(4)?),
+    });
+    Ok(())
 }
 
 /// The text of a column; what is not UTF-8 in it is replaced.

@@ -15,11 +15,12 @@ const APPLICATION: i32 = 0x4B41_4952;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_spine.sql"),
     include_str!("migrations/0002_streams.sql"),
-    include_str!("migrations/0003_sagas.sql"),
+    include_str!("migrations/0003_failures.sql"),
+    include_str!("migrations/0004_sagas.sql"),
 ];
 
 /// The schema version that this binary knows.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Refuses a database that is not for this binary; writes nothing.
 ///

@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
-    deliveries::{checkpoint, generation, next_epoch, parked_state},
+    claims::{generation, next_epoch},
+    deliveries::{checkpoint, parked_state},
     places::pack,
     rows::{Count, Id, Place},
 };

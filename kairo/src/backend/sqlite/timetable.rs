@@ -35,11 +35,11 @@ fn due(reader: &mut Reader, now: Timestamp, limit: usize) -> rusqlite::Result<Ve
         event_columns!(),
         " FROM kairo_timetable WHERE due <= ?1 ORDER BY due, ordinal LIMIT ?2"
     );
-    let Reader { connection, names } = reader;
+    let Reader { connection, common } = reader;
     let mut select = connection.prepare_cached(SELECT)?;
     let rows = select.query_map(params![Time(now), Count(limit as u64)], |row| {
         let (Time(due), Id(id)) = (row.get(0)?, row.get(1)?);
-        Ok(Scheduled { due, event: read_event(row, 2, id, names)? })
+        Ok(Scheduled { due, event: read_event(row, 2, id, common)? })
     })?;
     rows.collect()
 }

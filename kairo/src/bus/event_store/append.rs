@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use super::EventStore;
 use crate::{
-    bus::{
-        publish::{durable_draft, event_of},
-        publishable::Publishable,
-    },
+    bus::publish::{durable_draft, event_of},
     engine::dispatch::scope::Scope,
     error::Result,
-    event::{name::StreamName, record::EventData},
+    event::{name::StreamName, publishable::Publishable, record::EventData},
     store::{Append, Placed, Removal, Snapshot, Unit, Version},
 };
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many events are read from the store at once.
-pub(super) const PAGE: usize = 512;
+pub(super) const PAGE: usize = 1_024;
 
 /// How many pages wait, or are being read, beside the one that is being taken in.
 const PAGES_MAX: usize = 2;

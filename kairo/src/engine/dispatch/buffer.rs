@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::{DeadLetter, LetterChange, Parked},
+    delivery::{DeadLetter, FailedAttempt, LetterChange, Parked},
     event::record::EventData,
     store::{Append, Position},
 };
@@ -19,6 +19,8 @@ pub(super) struct Buffer {
     pub(super) park: BTreeMap<Position, Parked>,
     pub(super) unpark: BTreeSet<Position>,
     pub(super) bury: Vec<DeadLetter>,
+    /// The failure of the event that failed last.
+    pub(super) failure: Option<FailedAttempt>,
     pub(super) letters: Vec<LetterChange>,
     pub(super) appends: Vec<Append>,
     /// The events whose handlers returned some of that.

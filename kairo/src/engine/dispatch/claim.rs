@@ -3,10 +3,7 @@
 use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::{FutureExt, stream::FuturesUnordered};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     buffer::Buffer,
@@ -16,6 +13,7 @@ use super::{
     keeper::{Found, Keeper, Parting, View},
     lanes::Lanes,
     ledger::Ledger,
+    loops::Loops,
     parking::Parking,
     replays::Replays,
     runner::Runner,
@@ -39,10 +37,19 @@ const COMMANDS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) spec: Arc<Spec>,
+    /// Closed when its loop has ended.
     pub(crate) commands: mpsc::Sender<Command>,
     /// What this process has of it.
     pub(crate) view: watch::Receiver<View>,
-    pub(crate) task: JoinHandle<()>,
+    /// Its loop, and those of what was claimed together with it.
+    pub(crate) loops: Arc<Loops>,
+}
+
+impl Running {
+    /// Whether its loop has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.commands.is_closed()
+    }
 }
 
 /// A subscription that has been claimed, and does not run yet.
@@ -68,14 +75,25 @@ impl Ready {
         };
         Self { keeper, found, commands, view }
     }
+}
 
-    /// Lets it run.
-    pub(crate) fn run(self) -> Running {
-        let Self { keeper, found, commands, view } = self;
-        let spec = Arc::clone(&keeper.spec);
-        let task = tokio::spawn(watched(Arc::clone(&spec), keeper.keep(found)));
-        Running { spec, commands, view, task }
-    }
+/// Lets subscriptions run. Their loops begin one after the other, and nobody waits for that: what
+/// they are to handle is in the log behind their claims.
+pub(crate) fn run(ready: Vec<Ready>) -> Vec<Arc<Running>> {
+    let (keepers, ready): (Vec<_>, Vec<_>) = (ready.into_iter())
+        .map(|Ready { keeper, found, commands, view }| {
+            let spec = Arc::clone(&keeper.spec);
+            ((keeper, found), (spec, commands, view))
+        })
+        .unzip();
+    let loops =
+        Loops::begin(keepers.into_iter().map(|(keeper, found): (Keeper, _)| {
+            watched(Arc::clone(&keeper.spec), keeper.keep(found))
+        }));
+    let running = |(spec, commands, view)| {
+        Arc::new(Running { spec, commands, view, loops: Arc::clone(&loops) })
+    };
+    ready.into_iter().map(running).collect()
 }
 
 /// Claims subscriptions in one commit.
@@ -155,6 +173,7 @@ pub(super) fn resume(resumed: Resumed, claimed: Claimed, log_end: Position) -> B
         processed: metrics::counter!(observe::PROCESSED, "subscription" => spec.name.to_string()),
         paused: claimed.paused,
         stopping: false,
+        hand_over_by: None,
         parting: Parting::default(),
         view,
         engine,

@@ -7,17 +7,13 @@ use super::{
     keeper::Held,
     waiters::{Subject, Waiter},
 };
-use crate::{
-    clock::Timestamp,
-    delivery::{DeadLetter, FailedAttempt},
-    store::Position,
-};
+use crate::{clock::Timestamp, delivery::DeadLetter, store::Position};
 
 /// What a subscription can be told or asked.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Somebody waits for an outcome.
-    Watch(Subject, Waiter),
+    Watch(Box<(Subject, Waiter)>),
     /// Nothing new begins until resumed; the answer says that this holds.
     Pause(Option<oneshot::Sender<()>>),
     /// New events begin again.
@@ -60,8 +56,6 @@ pub(crate) struct Status {
     pub(crate) full: bool,
     pub(crate) read_to: Position,
     pub(crate) failing: Option<String>,
-    /// The newest failure of what is parked.
-    pub(crate) failure: Option<FailedAttempt>,
 }
 
 impl Status {

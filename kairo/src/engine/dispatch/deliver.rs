@@ -40,6 +40,41 @@ pub(super) struct Ended {
     pub(super) end: End,
     /// How many attempts failed in a way that another could cure, for the circuit breaker.
     pub(super) failed: u32,
+    /// Where it ran, for the next one.
+    pub(super) seat: Option<Seat>,
+}
+
+/// What a delivery has beside its event. Those that follow each other pass it on, because taking
+/// shares of it anew costs more than most of what else happens to an event.
+#[derive(Debug)]
+pub(super) struct Seat {
+    engine: Arc<Engine>,
+    spec: Arc<Spec>,
+    scope: Arc<Scope>,
+}
+
+impl Seat {
+    /// The subscription that it is for.
+    pub(super) fn subscription(&self) -> &Arc<str> {
+        &self.spec.name
+    }
+
+    pub(super) fn new(engine: &Arc<Engine>, spec: &Arc<Spec>, generation: u32) -> Self {
+        let scope = empty_scope(engine, spec, generation);
+        Self { engine: Arc::clone(engine), spec: Arc::clone(spec), scope }
+    }
+}
+
+/// A scope before its first attempt.
+fn empty_scope(engine: &Engine, spec: &Spec, generation: u32) -> Arc<Scope> {
+    Scope::new(Context {
+        event: None,
+        attempt: NonZeroU32::MIN,
+        subscription: Arc::clone(&spec.name),
+        generation,
+        edit: None,
+        states: Arc::clone(&engine.states),
+    })
 }
 
 /// What a delivery ends with.
@@ -53,8 +88,8 @@ pub(super) enum End {
     Dead(Reason),
     /// Only a newer binary can read the event.
     Newer,
-    /// The process is stopping: the attempt that was about to follow has not begun, or the one
-    /// that was under way counts as not begun.
+    /// The process is stopping, or hands over and this took too long: the attempt that was about to
+    /// follow has not begun, or the one that was under way counts as not begun.
     GivenBack,
 }
 
@@ -68,16 +103,12 @@ pub(crate) struct Miss {
 }
 
 /// Delivers one event.
-pub(super) async fn deliver(
-    engine: Arc<Engine>,
-    spec: Arc<Spec>,
-    generation: u32,
-    job: Job,
-) -> Ended {
-    let mut run = Run { engine: &engine, spec: &spec, generation, job, failed: 0, conflicts: 0 };
+pub(super) async fn deliver(seat: Seat, job: Job) -> Ended {
+    let Seat { engine, spec, scope } = seat;
+    let mut run = Run { engine: &engine, spec: &spec, scope, job, failed: 0, conflicts: 0 };
     let end = run.until_end().await;
-    let Run { job, failed, .. } = run;
-    Ended { job, end, failed }
+    let Run { scope, job, failed, .. } = run;
+    Ended { job, end, failed, seat: Some(Seat { engine, spec, scope }) }
 }
 
 /// Gives an event to a handler once more, outside its subscription: one attempt, of which nothing is
@@ -91,15 +122,15 @@ pub(crate) async fn deliver_again(
     generation: u32,
     event: Arc<Recorded>,
 ) -> Result<Vec<EventData>, RunMiss> {
-    let job = Job::first(event);
-    let run = Run { engine, spec, generation, job, failed: 0, conflicts: 0 };
+    let (scope, job) = (empty_scope(engine, spec, generation), Job::first(event));
+    let mut run = Run { engine, spec, scope, job, failed: 0, conflicts: 0 };
     run.attempt(NonZeroU32::MIN).await
 }
 
 struct Run<'a> {
     engine: &'a Engine,
     spec: &'a Spec,
-    generation: u32,
+    scope: Arc<Scope>,
     job: Job,
     failed: u32,
     conflicts: u32,
@@ -134,30 +165,23 @@ impl Run<'_> {
         matches!(miss.class, Class::Conflict) && self.conflicts < CONFLICT_RETRIES_MAX
     }
 
-    async fn attempt(&self, attempt: NonZeroU32) -> Result<Vec<EventData>, RunMiss> {
-        let context = Context {
-            event: Some(AnyEvent::from(Arc::clone(&self.job.event))),
-            attempt,
-            subscription: Arc::clone(&self.spec.name),
-            generation: self.generation,
-            edit: self.job.edit,
-            states: Arc::clone(&self.engine.states),
-        };
-        let scope = Scope::new(context);
-        let delivery = Delivery { payload: &Payload::Logged, context: scope.context() };
-        let run = pin!(Arc::clone(&scope).enter(self.spec.run(delivery)));
-        let drafts = run_once(run, self.spec.timeout, self.engine).await?;
-        self.publishable(&scope, drafts)
+    async fn attempt(&mut self, attempt: NonZeroU32) -> Result<Vec<EventData>, RunMiss> {
+        let event = AnyEvent::from(Arc::clone(&self.job.event));
+        Scope::begin(&mut self.scope, event, attempt, self.job.edit);
+        let delivery = Delivery { payload: &Payload::Logged, context: self.scope.context() };
+        let run = pin!(Arc::clone(&self.scope).enter(self.spec.run(delivery)));
+        let drafts = run_once(run, self.spec, self.engine).await?;
+        self.publishable(drafts)
     }
 
-    fn publishable(&self, scope: &Scope, drafts: Vec<Draft>) -> Result<Vec<EventData>, RunMiss> {
+    fn publishable(&self, drafts: Vec<Draft>) -> Result<Vec<EventData>, RunMiss> {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
         let now = self.engine.clock.now();
         drafts
             .into_iter()
-            .map(|draft| scope.cause(draft, now))
+            .map(|draft| self.scope.cause(draft, now))
             .collect::<crate::Result<_>>()
             .map_err(|error| {
                 RunMiss::Missed(Miss::of_kind(
@@ -192,12 +216,13 @@ impl Run<'_> {
         }
     }
 
-    /// Waits between attempts; false when the process stops in the meantime.
+    /// Waits between attempts; false when the process stops in the meantime, or hands over.
     async fn wait(&self, pause: Duration) -> bool {
         let mut stop = self.engine.stopping();
         tokio::select! {
             biased;
             () = stopped(&mut stop) => false,
+            () = self.engine.giving_back.wait(&self.spec.name) => false,
             () = self.engine.clock.sleep(pause) => true,
         }
     }
@@ -284,27 +309,27 @@ fn shortened(mut text: String) -> String {
 /// Most handlers are done at their first poll. Only the others cost a timer, and room for it.
 async fn run_once<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
-    timeout: Duration,
+    spec: &Spec,
     engine: &Engine,
 ) -> Result<Vec<Draft>, RunMiss> {
     let first = future::poll_fn(|context| Poll::Ready(poll_once(run.as_mut(), context))).await;
     match first {
         Poll::Ready(ended) => ended,
-        Poll::Pending => Box::pin(run_while_allowed(run, timeout, engine)).await,
+        Poll::Pending => Box::pin(run_while_allowed(run, spec, engine)).await,
     }
 }
 
-/// Runs an attempt that was not done at its first poll, until its time or that of the bus is up.
+/// Runs an attempt that was not done at its first poll, until its time is up, or that of the loop
+/// or the bus that it belongs to.
 async fn run_while_allowed<F: Future<Output = Outcome>>(
     run: Pin<&mut F>,
-    timeout: Duration,
+    spec: &Spec,
     engine: &Engine,
 ) -> Result<Vec<Draft>, RunMiss> {
-    let mut give_back = engine.give_back.subscribe();
     tokio::select! {
         biased;
-        ended = run_on(run, timeout, &engine.clock) => ended,
-        () = stopped(&mut give_back) => Err(RunMiss::GivenBack),
+        ended = run_on(run, spec.timeout, &engine.clock) => ended,
+        () = engine.giving_back.wait(&spec.name) => Err(RunMiss::GivenBack),
     }
 }
 

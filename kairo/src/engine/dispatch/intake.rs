@@ -93,17 +93,16 @@ impl Runner {
 
     /// Lets an event wait for its turn: in a lane, or parked behind an earlier one of its key.
     fn offer(&mut self, event: Arc<Recorded>) {
-        let job = Job::first(event);
-        if self.parking.blocks(job.key().as_str()) {
-            self.park_behind(&job);
+        if self.parking.blocks(event.event.stream.as_str()) {
+            self.park_behind(event);
         } else {
-            self.lanes.offer(job);
+            self.lanes.offer(event);
         }
     }
 
     /// Parks an event that has not been tried behind one that failed.
-    pub(super) fn park_behind(&mut self, job: &Job) {
-        let row = job.parked(ParkedState::Behind);
+    pub(super) fn park_behind(&mut self, event: Arc<Recorded>) {
+        let row = Job::first(event).parked(ParkedState::Behind);
         self.ledger.finish(row.position);
         self.waiters.hold_back(Subject::Event(row.position));
         self.buffer.reports.push((Subject::Event(row.position), Outcome::Behind));

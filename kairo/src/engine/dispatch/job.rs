@@ -84,11 +84,6 @@ impl Job {
         }
     }
 
-    /// The size of the payload.
-    pub(super) fn bytes(&self) -> usize {
-        self.event.event.payload.len()
-    }
-
     pub(super) fn key(&self) -> &StreamName {
         &self.event.event.stream
     }

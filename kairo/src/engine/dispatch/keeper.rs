@@ -235,7 +235,7 @@ impl Keeper {
     /// is one again; and who waits for an outcome looks there too, when nobody answers here.
     async fn obey(&mut self, command: Command) -> Option<Next> {
         match command {
-            Command::Watch(..) | Command::Replay(_) | Command::LetterGone(_) | Command::Fenced => {
+            Command::Watch(_) | Command::Replay(_) | Command::LetterGone(_) | Command::Fenced => {
                 None
             }
             Command::Pause(reply) => {

@@ -4,26 +4,22 @@
 //! they are quiet, and different keys never wait for each other. Of those whose turn it is, the
 //! oldest starts first: so nobody overtakes for long, and what has finished has few gaps.
 
-use std::collections::{
-    BTreeMap, VecDeque,
-    hash_map::Entry::{Occupied, Vacant},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use foldhash::HashMap;
 
-use super::job::Job;
-use crate::{event::name::StreamName, store::Position};
+use crate::event::{name::StreamName, record::Recorded};
 
 /// What is read and has not started.
 #[derive(Debug)]
 pub(super) struct Lanes {
     ordered: bool,
     /// Those that found nobody of their key, in the order of the log.
-    ready: VecDeque<Job>,
-    /// Those that have waited for an earlier one of their key.
-    released: BTreeMap<Position, Job>,
+    ready: VecDeque<Arc<Recorded>>,
+    /// Those that have waited for an earlier one of their key, in the order of the log.
+    released: VecDeque<Arc<Recorded>>,
     /// At most as many keys as a subscription reads ahead of its oldest event.
-    behind: HashMap<StreamName, VecDeque<Job>>,
+    behind: HashMap<StreamName, VecDeque<Arc<Recorded>>>,
     /// The payloads of all that waits.
     bytes: usize,
 }
@@ -33,35 +29,37 @@ impl Lanes {
         Self {
             ordered,
             ready: VecDeque::new(),
-            released: BTreeMap::new(),
+            released: VecDeque::new(),
             behind: HashMap::default(),
             bytes: 0,
         }
     }
 
     /// Puts an event behind the earlier ones of its key.
-    pub(super) fn offer(&mut self, job: Job) {
-        self.bytes += job.bytes();
+    pub(super) fn offer(&mut self, event: Arc<Recorded>) {
+        self.bytes += bytes(&event);
         if self.ordered {
-            match self.behind.entry(job.key().clone()) {
-                Occupied(mut queue) => return queue.get_mut().push_back(job),
-                Vacant(quiet) => quiet.insert(VecDeque::new()),
-            };
+            let key = &event.event.stream;
+            // Not by `entry`, which would need a key of its own for each event of a busy stream.
+            match self.behind.get_mut(key) {
+                Some(queue) => return queue.push_back(event),
+                None => drop(self.behind.insert(key.clone(), VecDeque::new())),
+            }
         }
-        self.ready.push_back(job);
+        self.ready.push_back(event);
     }
 
     /// The next event whose turn it is.
-    pub(super) fn next(&mut self) -> Option<Job> {
-        let job = match (self.ready.front(), self.released.first_entry()) {
-            (Some(ready), Some(released)) if ready.event.position < *released.key() => {
+    pub(super) fn next(&mut self) -> Option<Arc<Recorded>> {
+        let event = match (self.ready.front(), self.released.front()) {
+            (Some(ready), Some(released)) if ready.position < released.position => {
                 self.ready.pop_front()?
             }
-            (_, Some(released)) => released.remove(),
+            (_, Some(_)) => self.released.pop_front()?,
             (_, None) => self.ready.pop_front()?,
         };
-        self.bytes -= job.bytes();
-        Some(job)
+        self.bytes -= bytes(&event);
+        Some(event)
     }
 
     /// Lets the next event of a key have its turn.
@@ -69,21 +67,21 @@ impl Lanes {
         if !self.ordered {
             return;
         }
-        let Occupied(mut queue) = self.behind.entry(key.clone()) else { return };
-        match queue.get_mut().pop_front() {
-            Some(job) => {
-                self.released.insert(job.event.position, job);
+        let Some(queue) = self.behind.get_mut(key) else { return };
+        match queue.pop_front() {
+            Some(event) => {
+                let older = |released: &Arc<Recorded>| released.position < event.position;
+                let place = self.released.partition_point(older);
+                self.released.insert(place, event);
             }
-            None => {
-                queue.remove();
-            }
+            None => drop(self.behind.remove(key)),
         }
     }
 
     /// Takes all waiting events of a key that is parked, in order.
-    pub(super) fn take_key(&mut self, key: &StreamName) -> VecDeque<Job> {
+    pub(super) fn take_key(&mut self, key: &StreamName) -> VecDeque<Arc<Recorded>> {
         let taken = self.behind.remove(key).unwrap_or_default();
-        self.bytes -= taken.iter().map(Job::bytes).sum::<usize>();
+        self.bytes -= taken.iter().map(bytes).sum::<usize>();
         taken
     }
 
@@ -98,21 +96,26 @@ impl Lanes {
     }
 }
 
+fn bytes(event: &Arc<Recorded>) -> usize {
+    event.event.payload.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::dispatch::job::Job;
 
     /// Lanes with events of these keys, at 1, 2, 3, …
     fn lanes(ordered: bool, keys: &[&str]) -> Lanes {
         let mut lanes = Lanes::new(ordered);
         for (sequence, key) in (1..).zip(keys) {
-            lanes.offer(Job::sample(key, sequence));
+            lanes.offer(Job::sample(key, sequence).event);
         }
         lanes
     }
 
     fn next(lanes: &mut Lanes) -> Option<u64> {
-        lanes.next().map(|job| job.event.position.sequence)
+        lanes.next().map(|event| event.position.sequence)
     }
 
     #[test]

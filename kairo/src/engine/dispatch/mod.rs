@@ -12,6 +12,7 @@ mod job;
 mod keeper;
 mod lanes;
 mod ledger;
+mod loops;
 mod parking;
 mod record;
 mod refused;
@@ -27,7 +28,7 @@ mod waiters;
 
 pub use self::waiters::Outcome;
 pub(crate) use self::{
-    claim::{Ready, Running, claim},
+    claim::{Ready, Running, claim, run},
     command::{Command, KnownLetter, Status},
     deliver::{RunMiss, caught, deliver_again, run_on},
     keeper::{Hold, View},

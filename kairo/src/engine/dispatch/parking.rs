@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
-    delivery::{FailedAttempt, Parked, ParkedState, checkpoint::PARKED_MAX},
+    delivery::{Parked, ParkedState, checkpoint::PARKED_MAX},
     store::Position,
 };
 
@@ -102,12 +102,6 @@ impl Parking {
     /// The letters that hold keys.
     pub(super) fn holding(&self) -> impl Iterator<Item = Uuid> {
         self.holders.keys().copied()
-    }
-
-    /// The newest failure of what is parked.
-    pub(super) fn last_failure(&self) -> Option<&FailedAttempt> {
-        let failures = self.rows.values().filter_map(|row| row.failures.last());
-        failures.max_by_key(|failed| failed.time)
     }
 
     /// Takes up to `limit` rows whose turn has come; they stay parked until they end.

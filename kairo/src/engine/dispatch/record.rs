@@ -69,6 +69,7 @@ impl Runner {
             park: buffer.park.into_values().collect(),
             unpark: buffer.unpark.into_iter().collect(),
             bury: buffer.bury,
+            failure: buffer.failure,
         };
         let unit = Unit {
             letters: buffer.letters,

@@ -48,6 +48,9 @@ pub(super) const RECORD_DELAY: Duration = Duration::from_millis(10);
 /// How long the loop sleeps at most while something is due.
 const LOOK: Duration = Duration::from_mins(1);
 
+/// How long a hand-over waits for handlers that run; what they had begun then begins again.
+const HAND_OVER_MAX: Duration = Duration::from_secs(10);
+
 /// How long a low water that nobody's event moved waits before it is written down.
 const SCAN_DELAY: Duration = Duration::from_secs(5);
 
@@ -93,6 +96,8 @@ pub(super) struct Runner {
     pub(super) processed: Counter,
     pub(super) paused: bool,
     pub(super) stopping: bool,
+    /// When handlers that still run give back their events, so that others get their share.
+    pub(super) hand_over_by: Option<Timestamp>,
     /// What follows then.
     pub(super) parting: Parting,
     pub(super) view: watch::Sender<View>,
@@ -116,6 +121,7 @@ impl Runner {
         loop {
             tail.mark_unchanged();
             let now = self.engine.clock.now();
+            self.hand_over_if_due(now);
             self.take_in(now);
             let ended_at_once = self.start(now);
             self.record_if_due(now);
@@ -138,6 +144,7 @@ impl Runner {
 
     /// Drops all that runs and is being written, and keeps what the next claim should know.
     pub(super) fn end(self: Box<Self>) -> (Parting, Circuit, Waiters) {
+        self.engine.giving_back.end(&self.spec.name);
         let Self { parting, circuit, mut waiters, .. } = *self;
         waiters.forget_questions();
         (parting, circuit, waiters)
@@ -170,8 +177,9 @@ impl Runner {
                 self.recorded(result)?;
             }
             Some(ended) = self.running.next(), if !self.running.is_empty() => {
-                self.settle(ended);
-                self.settle_all_ready();
+                let now = self.engine.clock.now();
+                self.settle(ended, now);
+                self.settle_all_ready(now);
             }
             rows = finished(self.fetching.as_mut()), if self.fetching.is_some() => {
                 self.fetched(rows)?;
@@ -187,10 +195,10 @@ impl Runner {
         Ok(())
     }
 
-    fn settle_all_ready(&mut self) {
+    fn settle_all_ready(&mut self, now: Timestamp) {
         for _ in 0..UNSETTLED_MAX {
             match self.running.next().now_or_never() {
-                Some(Some(ended)) => self.settle(ended),
+                Some(Some(ended)) => self.settle(ended, now),
                 _ => return,
             }
         }
@@ -202,7 +210,7 @@ impl Runner {
         let work = [self.parking.next_due(), self.replays.next_due(), self.circuit.open_until()];
         let work = work.into_iter().filter(|_| !self.paused && !self.stopping);
         let write = self.record_due().filter(|_| self.recording.is_none());
-        let due = work.chain([write]).flatten().filter(|due| now < *due).min();
+        let due = work.chain([write, self.hand_over_by]).flatten().filter(|due| now < *due).min();
         // A clock that is set forwards, or a machine that slept, must not make it late for long.
         due.map(|due| due.min(crate::clock::after(now, LOOK)))
     }
@@ -216,7 +224,7 @@ impl Runner {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Watch(subject, waiter) => self.answer(subject, waiter),
+            Command::Watch(question) => self.answer(question.0, question.1),
             Command::Pause(reply) => {
                 self.set_paused(true);
                 self.waiters.resolve_all(Outcome::Paused);
@@ -248,6 +256,8 @@ impl Runner {
             Command::Claim(partitions_max) => {
                 self.parting.partitions_max = Some(partitions_max);
                 self.stopping = true;
+                let by = crate::clock::after(self.engine.clock.now(), HAND_OVER_MAX);
+                self.hand_over_by.get_or_insert(by);
             }
             Command::Fenced => self.parting.is_fenced = true,
             Command::Hold(held) => {
@@ -258,6 +268,17 @@ impl Runner {
                 self.parting.is_last = true;
                 self.stopping = true;
             }
+        }
+    }
+
+    /// A handler that hangs must not keep its process from the partitions of one that has died, nor
+    /// others from theirs.
+    fn hand_over_if_due(&mut self, now: Timestamp) {
+        if self.hand_over_by.is_some_and(|by| by <= now) && !self.running.is_empty() {
+            self.hand_over_by = None;
+            tracing::warn!(subscription = %self.spec.name, running = self.running.len(),
+                "handlers take too long for others to get their share: their events begin again");
+            self.engine.giving_back.begin(&self.spec.name);
         }
     }
 
@@ -325,7 +346,6 @@ impl Runner {
             newer: self.parking.newer(),
             full: self.parking.is_full(),
             read_to: self.ledger.read_to(),
-            failure: self.parking.last_failure().cloned(),
             failing: self.reading.now().or_else(|| self.writing.now()),
         }
     }

@@ -1,12 +1,16 @@
 //! What is being handled in the current task, so that whatever is published there has its cause.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use uuid::Uuid;
 
 use crate::{
     error::{Error, Result},
     event::{
+        envelope::AnyEvent,
         name::EventName,
         own_stream,
         record::{Draft, EventData, Metadata, TRACEPARENT},
@@ -41,6 +45,26 @@ struct Ordinals {
 impl Scope {
     pub(crate) fn new(context: Context) -> Arc<Self> {
         Arc::new(Self { context, ordinals: Mutex::default() })
+    }
+
+    /// Begins an attempt: in this scope, or in one like it while somebody still has this one.
+    pub(crate) fn begin(
+        scope: &mut Arc<Self>,
+        event: AnyEvent,
+        attempt: NonZeroU32,
+        edit: Option<Uuid>,
+    ) {
+        let event = Some(event);
+        match Arc::get_mut(scope) {
+            Some(Self { context, ordinals }) => {
+                (context.event, context.attempt, context.edit) = (event, attempt, edit);
+                ordinals.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+            None => {
+                let like = scope.context.clone();
+                *scope = Self::new(Context { event, attempt, edit, ..like });
+            }
+        }
     }
 
     /// What the handler's run knows.

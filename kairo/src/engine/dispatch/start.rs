@@ -5,10 +5,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 
 use super::{
-    deliver::{End, Ended, deliver},
+    deliver::{End, Ended, Seat, deliver},
     job::{Job, Origin},
     runner::{Runner, UNSETTLED_MAX},
-    spec::Spec,
     suspects::CRASHES_MAX,
 };
 use crate::{
@@ -39,8 +38,8 @@ impl Runner {
             return ended_at_once;
         }
         let concurrency = self.spec.concurrency.get();
-        // A delivery that has ended leaves its room to the next one.
-        let mut room = None;
+        // A delivery that has ended leaves its room and its seat to the next one.
+        let (mut room, mut seat) = (None, None);
         while self.running.len() < self.circuit.allowed(concurrency, now)
             && self.unsettled < UNSETTLED_MAX
             && !self.is_enough_to_record()
@@ -49,20 +48,24 @@ impl Runner {
             // A row that an earlier process has counted it in goes away with it.
             job.counted = 0 < self.suspects.start(job.event.position);
             self.unsettled += 1;
-            let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
-            let delivery = deliver(engine, spec, self.generation, job);
-            let mut delivery = placed(delivery, room.take());
+            let seat_now = seat.take().unwrap_or_else(|| self.seat());
+            let mut delivery = placed(deliver(seat_now, job), room.take());
             // Most handlers are done at once; the others are polled again among those that run.
             match (&mut delivery).now_or_never() {
-                Some(ended) => {
+                Some(mut ended) => {
                     room = Some(delivery);
-                    self.settle(ended);
+                    seat = ended.seat.take();
+                    self.settle(ended, now);
                     ended_at_once = true;
                 }
                 None => self.running.push(delivery),
             }
         }
         ended_at_once
+    }
+
+    fn seat(&self) -> Seat {
+        Seat::new(&self.engine, &self.spec, self.generation)
     }
 
     /// Parked events and letters first: they are the older ones.
@@ -79,7 +82,7 @@ impl Runner {
             let job = Job::again(Arc::new(event), origin, letter.attempts, failures);
             return Some(Job { edit, ..job });
         }
-        self.lanes.next()
+        self.lanes.next().map(Job::first)
     }
 
     /// Whether nothing runs, and everything that has ended is written down.
@@ -112,7 +115,7 @@ impl Runner {
         self.unsettled += 1;
         job.counted = true;
         if CRASHES_MAX <= job.crashes {
-            return self.settle(crash_loop(job, &self.engine));
+            return self.settle(crash_loop(job, &self.engine), now);
         }
         let row = job.parked(ParkedState::Alone { crashes: job.crashes });
         let progress = Progress {
@@ -122,10 +125,10 @@ impl Runner {
             park: vec![row],
             unpark: Vec::new(),
             bury: Vec::new(),
+            failure: None,
         };
-        let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
         let count = Count { unit: Unit::of_progress(progress), trouble: self.writing.clone() };
-        let alone = deliver_alone(engine, spec, self.generation, job, count);
+        let alone = deliver_alone(Arc::clone(&self.engine), self.seat(), job, count);
         self.running.push(Box::pin(alone));
     }
 }
@@ -145,7 +148,7 @@ fn placed<F: Future>(future: F, room: Option<Pin<Box<F>>>) -> Pin<Box<F>> {
 fn crash_loop(mut job: Job, engine: &Engine) -> Ended {
     let errors = vec![format!("the process went away {} times while handling it", job.crashes)];
     job.note(FailedAttempt { attempt: job.attempts + 1, time: engine.clock.now(), errors });
-    Ended { job, end: End::Dead(Reason::CrashLoop), failed: 0 }
+    Ended { job, end: End::Dead(Reason::CrashLoop), failed: 0, seat: None }
 }
 
 /// What must be durable before a suspect runs.
@@ -177,25 +180,25 @@ impl Count {
 }
 
 /// Delivers an event while no other suspect runs in the whole process.
-async fn deliver_alone(
-    engine: Arc<Engine>,
-    spec: Arc<Spec>,
-    generation: u32,
-    job: Job,
-    count: Count,
-) -> Ended {
+async fn deliver_alone(engine: Arc<Engine>, seat: Seat, job: Job, count: Count) -> Ended {
     let mut stop = engine.stopping();
     let _permit = tokio::select! {
         biased;
-        () = stopped(&mut stop) => return Ended { job, end: End::GivenBack, failed: 0 },
+        () = stopped(&mut stop) => return given_back(job),
+        () = engine.giving_back.wait(seat.subscription()) => return given_back(job),
         // The semaphore is never closed, so a permit always comes.
         permit = engine.alone.acquire() => permit,
     };
     match count.write(&engine).await {
-        Ok(()) => deliver(Arc::clone(&engine), spec, generation, job).await,
+        Ok(()) => deliver(seat, job).await,
         Err(error) => {
-            tracing::warn!(subscription = %spec.name, %error, "a suspect cannot be counted");
-            Ended { job, end: End::GivenBack, failed: 0 }
+            tracing::warn!(event = %job.event.event.id, %error, "a suspect cannot be counted");
+            given_back(job)
         }
     }
+}
+
+/// An event that did not start.
+const fn given_back(job: Job) -> Ended {
+    Ended { job, end: End::GivenBack, failed: 0, seat: None }
 }

@@ -107,7 +107,7 @@ impl Coordinator {
         let engine = Arc::clone(&self.engine);
         let seen: Vec<_> = {
             let running = engine.roster.running();
-            let able = running.iter().filter(|it| !it.commands.is_closed());
+            let able = running.iter().filter(|it| !it.has_ended());
             able.map(|it| (Arc::clone(it), *it.view.borrow())).collect()
         };
         let owner = self.member.id;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use uuid::Uuid;
 
 use crate::{
-    engine::dispatch::{Ready, Running},
+    engine::dispatch::{self, Ready, Running},
     lease::Member,
 };
 
@@ -36,7 +36,7 @@ impl Roster {
     /// Lets subscriptions run. Nobody sees the list before they are in it.
     pub(crate) fn run(&self, ready: Vec<Ready>) -> Vec<Arc<Running>> {
         let mut list = self.running.write().unwrap_or_else(PoisonError::into_inner);
-        let running: Vec<_> = ready.into_iter().map(|ready| Arc::new(ready.run())).collect();
+        let running = dispatch::run(ready);
         *list = list.iter().chain(&running).cloned().collect();
         running
     }
@@ -49,7 +49,7 @@ impl Roster {
     /// The names of what can run here, sorted.
     pub(super) fn names(&self) -> Vec<String> {
         let running = self.running();
-        let able = running.iter().filter(|running| !running.commands.is_closed());
+        let able = running.iter().filter(|running| !running.has_ended());
         let mut names: Vec<_> = able.map(|running| running.spec.name.to_string()).collect();
         names.sort_unstable();
         names

@@ -75,6 +75,7 @@ mod tests {
             shares: shares.iter().enumerate().map(share).collect(),
             parked: 0,
             letters: 0,
+            failure: None,
         }
     }
 

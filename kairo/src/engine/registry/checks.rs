@@ -1,9 +1,9 @@
 //! What cannot be wired: one small check per mistake, each of which says what to write instead.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::{
-    EventEntry, HandlerEntry, Selection, Wired, is_inside,
+    CrateSummary, EventEntry, HandlerEntry, Selection, Wired, is_inside,
     known::{Known, KnownEvent},
 };
 use crate::{
@@ -15,17 +15,16 @@ use crate::{
 /// What the builder names and the binary does not have.
 pub(super) fn selection(
     selection: &Selection<'_>,
-    events: &[&'static EventEntry],
+    crates: &[CrateSummary],
     handlers: &[&'static HandlerEntry],
 ) -> Vec<String> {
-    let crates: HashSet<_> = (events.iter().map(|event| event.location.crate_name()))
-        .chain(handlers.iter().map(|handler| handler.location.crate_name()))
-        .collect();
-    let paths: HashSet<_> = handlers.iter().map(|handler| handler.path).collect();
+    let is_linked = |name| crates.binary_search_by_key(&name, |found| found.name).is_ok();
+    let asked = if selection.only.is_empty() { &[] } else { handlers };
+    let paths: HashSet<_> = asked.iter().map(|handler| handler.path).collect();
     let is_module = |module: &&String| {
         handlers.iter().any(|handler| is_inside(handler.location.module, module))
     };
-    let unlinked = selection.crates.iter().filter(|krate| !crates.contains(krate.name()));
+    let unlinked = selection.crates.iter().filter(|krate| !is_linked(krate.name()));
     let unknown = selection.paths().filter(|path| !paths.contains(&**path));
     let empty = selection.only_modules.iter().filter(|module| !is_module(module));
     (unlinked.map(|krate| nothing_registered(krate.name())))
@@ -85,25 +84,26 @@ fn declared(entry: &EventEntry) -> String {
     format!("`{type_name}` at {location} (crate `{}`)", location.crate_name())
 }
 
-/// Two handlers of one durable name would share one place in the log.
+/// Two handlers of one durable name would share one place in the log. `handlers` are sorted by
+/// name.
 pub(super) fn durable_names_used_twice(handlers: &[&'static HandlerEntry]) -> Vec<String> {
-    let mut durable: HashMap<&str, Vec<&HandlerEntry>> = HashMap::new();
-    for handler in handlers.iter().filter(|handler| !handler.ephemeral) {
-        durable.entry(handler.name).or_default().push(handler);
-    }
-    let twice = durable.iter().filter(|(_, entries)| 1 < entries.len()).map(|(name, entries)| {
+    let durable: Vec<_> = handlers.iter().filter(|handler| !handler.ephemeral).collect();
+    let twice = durable.chunk_by(|left, right| left.name == right.name);
+    let twice = twice.filter(|entries| 1 < entries.len()).map(|entries| {
         let places: Vec<_> =
             entries.iter().map(|entry| format!("`{}` at {}", entry.path, entry.location)).collect();
         format!(
-            "{} handlers have the durable name `{name}`; give each a name of its own with \
+            "{} handlers have the durable name `{}`; give each a name of its own with \
              `name = \"..\"`:\n{}",
             entries.len(),
+            entries[0].name,
             places.join("\n")
         )
     });
-    let renamed = handlers.iter().filter_map(|handler| {
-        let older = handler.options.renamed_from.filter(|_| !handler.ephemeral)?;
-        let other = durable.get(older)?.first()?;
+    let renamed = durable.iter().filter_map(|handler| {
+        let older = handler.options.renamed_from?;
+        let first = durable.partition_point(|entry| entry.name < older);
+        let other = durable.get(first).filter(|entry| entry.name == older)?;
         Some(format!(
             "{} is `renamed_from = \"{older}\"`, but a handler at {} still has that name: remove \
              `renamed_from`, or rename the other one",

@@ -96,20 +96,27 @@ pub(super) fn summaries(
     chosen: &[&'static HandlerEntry],
 ) -> Vec<CrateSummary> {
     let mut found = BTreeMap::new();
-    let mut count = |name, add: fn(&mut CrateSummary)| {
+    let mut count = |name, number, add: fn(&mut CrateSummary, usize)| {
         let none = CrateSummary { name, events: 0, handlers: 0, running: 0 };
-        add(found.entry(name).or_insert(none));
+        add(found.entry(name).or_insert(none), number);
     };
     for event in events {
-        count(event.location.crate_name(), |summary| summary.events += 1);
+        count(event.location.crate_name(), 1, |summary, number| summary.events += number);
     }
-    for handler in handlers {
-        count(handler.location.crate_name(), |summary| summary.handlers += 1);
+    for (name, number) in runs(handlers) {
+        count(name, number, |summary, number| summary.handlers += number);
     }
-    for handler in chosen {
-        count(handler.location.crate_name(), |summary| summary.running += 1);
+    for (name, number) in runs(chosen) {
+        count(name, number, |summary, number| summary.running += number);
     }
     found.into_values().collect()
+}
+
+/// How many handlers of one crate follow each other; by name they lie together, mostly.
+fn runs(handlers: &[&'static HandlerEntry]) -> impl Iterator<Item = (&'static str, usize)> {
+    let is_same =
+        |left: &&HandlerEntry, right: &&HandlerEntry| left.location.module == right.location.module;
+    handlers.chunk_by(is_same).map(|run| (run[0].location.crate_name(), run.len()))
 }
 
 #[cfg(test)]

@@ -123,12 +123,12 @@ fn connect(
     events.sort_by_key(|event| (event.name, event.schema, event.type_name));
     handlers.sort_by_key(|handler| (handler.name, handler.path));
     let chosen = selection.choose(&handlers);
-    let mut mistakes = checks::selection(selection, &events, &handlers);
+    let crates = crates::summaries(&events, &handlers, &chosen);
+    let mut mistakes = checks::selection(selection, &crates, &handlers);
     mistakes.extend(checks::events_declared_twice(&events));
     mistakes.extend(checks::durable_names_used_twice(&chosen));
     mistakes
         .extend(chosen.iter().flat_map(|entry| checks::missing_values(entry, selection.states)));
-    let crates = crates::summaries(&events, &handlers, &chosen);
     let known = Known::new(&events);
     let mut registry = Registry {
         durable: Vec::new(),

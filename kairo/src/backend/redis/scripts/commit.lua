@@ -11,6 +11,7 @@ for index = 1, take_count() do
   for _ = 1, take_count() do
     one.unpark[#one.unpark + 1] = take()
   end
+  one.failure = take()
   if redis.call('HEXISTS', home .. 'subscription:' .. one.name, 'at:' .. one.epoch) == 0 then
     return refuse('fenced ' .. index)
   end
@@ -202,6 +203,9 @@ end
 -- From here on everything is written.
 for _, one in ipairs(progress) do
   redis.call('HSET', home .. 'subscription:' .. one.name, 'at:' .. one.epoch, one.checkpoint)
+  if one.failure ~= '' then
+    redis.call('HSET', home .. 'subscription:' .. one.name, 'failure', one.failure)
+  end
   for _, parked in ipairs(one.park) do
     redis.call('HSET', home .. 'parked:' .. one.name, parked[1], parked[2])
   end

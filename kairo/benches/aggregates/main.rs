@@ -1,14 +1,20 @@
-//! Loading an aggregate from SQLite, against the query by hand that decodes and folds the same events.
+//! Loading an aggregate, against the query by hand that decodes and folds the same events: from
+//! SQLite, and from the PostgreSQL server that `KAIRO_POSTGRES_URL` names.
 
 #[allow(dead_code, reason = "each bench uses its part")]
+#[path = "../deposits.rs"]
 mod deposits;
 #[allow(dead_code, reason = "each bench uses its part")]
+#[path = "../runner.rs"]
 mod runner;
 
-use deposits::{Deposited, Deposits, Folder};
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
+
+use deposits::{Deposited, Deposits};
 use kairo::{Aggregate, aggregate::Loaded, prelude::*};
 use runner::{Promise, Runner, Stopwatch};
-use rusqlite::Connection;
 use tokio::runtime::{self, Runtime};
 
 /// How many events of one instance are appended in one commit.
@@ -57,31 +63,71 @@ impl KeptAccount {
     }
 }
 
+/// A store with its query by hand.
+trait Side {
+    /// The bus on it.
+    fn kairo(&self) -> &Kairo;
+
+    /// Makes ready what the query by hand reads of an account that has been filled.
+    fn prepare(&mut self, runtime: &Runtime, account: Uuid);
+
+    /// The balance of an account, by hand.
+    fn by_hand(&mut self, runtime: &Runtime, account: Uuid) -> i64;
+}
+
 fn main() {
     let runner = Runner::new("aggregates: loads in one process, against the query by hand");
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let folder = Folder::new();
-    let kairo = runtime.block_on(folder.bus());
-    let hand = Connection::open(folder.file("kairo.db")).expect("the file opens");
-    for (events, loads, promise) in [(10, 50_000, 0.85), (100, 10_000, 0.85), (10_000, 100, 1.1)] {
+    println!("  SQLite");
+    compare(&runner, &runtime, &mut sqlite::Sqlite::open(&runtime), [50_000, 10_000, 100]);
+    compare_postgres(&runner, &runtime);
+}
+
+#[cfg(feature = "postgres")]
+fn compare_postgres(runner: &Runner, runtime: &Runtime) {
+    match std::env::var("KAIRO_POSTGRES_URL") {
+        Ok(url) => {
+            println!("  PostgreSQL");
+            let mut side = postgres::Postgres::open(runtime, &url);
+            compare(runner, runtime, &mut side, [5_000, 2_000, 50]);
+            side.close(runtime);
+        }
+        Err(_) => {
+            println!("  PostgreSQL: not measured, for `KAIRO_POSTGRES_URL` names no database")
+        }
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn compare_postgres(_runner: &Runner, _runtime: &Runtime) {
+    println!("  PostgreSQL: not measured without the feature `postgres`");
+}
+
+/// Loads of 10, 100 and 10,000 events, so many of each, and of a snapshot.
+fn compare(runner: &Runner, runtime: &Runtime, side: &mut dyn Side, loads: [u64; 3]) {
+    let kairo = side.kairo().clone();
+    let streams = [(10, 0.85), (100, 0.85), (10_000, 1.1)];
+    for ((events, promise), loads) in streams.into_iter().zip(loads) {
         let account = runtime.block_on(fill(&kairo, events));
+        side.prepare(runtime, account);
         let loads = runner.work(loads);
         runner.compare(
             &format!("{events} events"),
             "/s",
             Promise::From(promise),
-            || rate(loads, || by_hand(&hand, account).expect("the rows are events")),
-            || rate(loads, || load::<Account>(&runtime, &kairo, account).balance),
+            || rate(loads, || side.by_hand(runtime, account)),
+            || rate(loads, || load::<Account>(runtime, &kairo, account).balance),
         );
     }
     let account = runtime.block_on(fill(&kairo, 10_000));
-    let loads = runner.work(100);
+    side.prepare(runtime, account);
+    let loads = runner.work(loads[2]);
     runner.compare(
         "a snapshot of 10000 events, against these events",
         "/s",
         Promise::From(50.0),
-        || rate(loads, || by_hand(&hand, account).expect("the rows are events")),
-        || rate(loads * 100, || load::<KeptAccount>(&runtime, &kairo, account).balance),
+        || rate(loads, || side.by_hand(runtime, account)),
+        || rate(loads * 100, || load::<KeptAccount>(runtime, &kairo, account).balance),
     );
     runtime.block_on(kairo.shutdown()).expect("the store closes");
 }
@@ -112,21 +158,13 @@ fn load<A: Aggregate>(runtime: &Runtime, kairo: &Kairo, account: Uuid) -> Loaded
     runtime.block_on(kairo.aggregate::<A>(account).load()).expect("it has events")
 }
 
-/// One prepared statement, whose rows are decoded by name and folded.
-fn by_hand(connection: &Connection, account: Uuid) -> rusqlite::Result<i64> {
-    const SELECT: &str = "SELECT name, payload FROM kairo_event WHERE stream = ?1 ORDER BY version";
-    let mut select = connection.prepare_cached(SELECT)?;
-    let mut rows = select.query([format!("account-{account}")])?;
-    let mut state = Account::default();
-    while let Some(row) = rows.next()? {
-        let payload = row.get_ref(1)?.as_str()?;
-        match row.get_ref(0)?.as_str()? {
-            "account.closed" => state.closed(&decode(payload)),
-            "account.deposited" => state.deposited(&decode(payload)),
-            _ => {}
-        }
+/// Decodes a payload by its event's name, and folds it.
+fn apply(state: &mut Account, name: &str, payload: &str) {
+    match name {
+        "account.closed" => state.closed(&decode(payload)),
+        "account.deposited" => state.deposited(&decode(payload)),
+        _ => {}
     }
-    Ok(state.balance)
 }
 
 fn decode<T: serde::de::DeserializeOwned>(payload: &str) -> T {

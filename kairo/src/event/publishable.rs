@@ -2,9 +2,9 @@
 
 use std::any::{Any, TypeId};
 
+use super::{Event, envelope::AnyEvent, record::Draft, registered};
 use crate::{
     error::{Error, Result},
-    event::{Event, envelope::AnyEvent, record::Draft, registered},
     handler::delivery::Payload,
 };
 
@@ -16,6 +16,10 @@ use crate::{
     note = "to make it an event, put `#[kairo::event(\"its.name\")]` on the definition of `{Self}`"
 )]
 pub trait Publishable: Send + Sync {
+    /// Whether it lives in memory only, so that nothing which is stored can hold it.
+    #[doc(hidden)]
+    const EPHEMERAL: bool = false;
+
     /// Encodes the event, after checking what its type asks for.
     ///
     /// # Errors
@@ -34,14 +38,16 @@ pub trait Publishable: Send + Sync {
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "it is never shown")]
 pub struct InMemory<'a> {
-    pub(super) type_id: TypeId,
-    pub(super) name: &'static str,
+    pub(crate) type_id: TypeId,
+    pub(crate) name: &'static str,
     /// The value, as a delivery carries it.
-    pub(super) payload: Payload<'a>,
+    pub(crate) payload: Payload<'a>,
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: Event> Publishable for E {
+    const EPHEMERAL: bool = E::EPHEMERAL;
+
     fn draft(&self) -> Result<Draft> {
         self.validate().map_err(|error| Error::invalid("payload of event", E::NAME, error))?;
         Draft::encode(self)
