@@ -51,7 +51,7 @@ async fn a_newer_schema_is_refused() {
     place.store().await.unwrap().close().await.unwrap();
     run(&mut place.raw().await, "INSERT INTO kairo_schema VALUES (99)").await;
     let newer = place.store().await;
-    assert!(matches!(newer, Err(Error::NewerSchema { found: 99, known: 2, .. })), "{newer:?}");
+    assert!(matches!(newer, Err(Error::NewerSchema { found: 99, known: 3, .. })), "{newer:?}");
 }
 
 #[tokio::test]

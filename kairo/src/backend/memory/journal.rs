@@ -98,7 +98,8 @@ impl State {
     ) -> Vec<SagaRow> {
         let is_free = |row: &SagaRow| match (row.owner, lease_now) {
             (None, _) => true,
-            (Some(other), None) => other != owner,
+            (Some(other), _) if other == owner => false,
+            (Some(_), None) => true,
             (Some(other), Some(now)) => !self.is_alive(other, now),
         };
         let due = self.sagas_by_due.range(..=(now, Uuid::max()));
