@@ -1,6 +1,7 @@
 //! The rules of what runs at a saga's end, and of what reads the states of older code.
 
 use proc_macro2::{Ident, Span};
+use syn::Type;
 
 use super::{
     arguments,
@@ -14,6 +15,8 @@ use crate::{args::Args, mistakes::Mistakes};
 /// A method that reads the state of an older shape.
 pub(crate) struct Migration {
     pub(crate) function: Ident,
+    /// The `Result` that it returns.
+    pub(crate) written: Type,
     /// The fingerprint of the older shape.
     pub(crate) from: u64,
 }
@@ -58,11 +61,11 @@ fn one(
 }
 
 /// `#[migrate(from = "..")]`.
-pub(crate) fn migrations(mistakes: &mut Mistakes, methods: &[Method]) -> Vec<Migration> {
+pub(crate) fn migrations(mistakes: &mut Mistakes, whole: &Whole<'_>) -> Vec<Migration> {
     let mut found: Vec<Migration> = vec![];
-    for method in methods {
+    for method in whole.methods {
         let Role::Migration { args, place } = &method.role else { continue };
-        signature::check_migration(mistakes, method);
+        let written = signature::check_migration(mistakes, method, whole.ty);
         let Some((from, place)) = from(mistakes, args, *place).filter(|_| !method.broken) else {
             continue;
         };
@@ -72,7 +75,7 @@ pub(crate) fn migrations(mistakes: &mut Mistakes, methods: &[Method]) -> Vec<Mig
             let message = format!("`{first}` reads this shape already: remove one of them");
             mistakes.at(place, message);
         }
-        found.push(Migration { function, from });
+        found.extend(written.map(|written| Migration { function, written, from }));
     }
     found
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{args::Args, mistakes::Mistakes, names, tokens::show};
 
 /// Fields of the generated state that are no steps.
-const RESERVED: &[&str] = &["phase", "input"];
+pub(crate) const RESERVED: &[&str] = &["phase", "input"];
 
 /// A step as it is written.
 pub(crate) struct Draft<'a> {
@@ -149,9 +149,8 @@ fn run(
     let when = options.when.as_ref().and_then(|when| {
         if is_last {
             let message = format!(
-                "the last step, `{}`, gives the saga's end, so it always runs: remove its `when`, \
-                 or declare a step behind it; write `#[step(pure)]` for one that only returns \
-                 something",
+                "the last step, `{}`, always runs, because the saga ends with it: remove its `when`, \
+                 or declare a step behind it that always runs",
                 draft.ident
             );
             mistakes.at(when.span(), message);
@@ -181,9 +180,10 @@ fn test(mistakes: &mut Mistakes, whole: &Whole<'_>, when: &Ident, index: usize) 
     let Some(method) = named.next() else {
         let known: Vec<_> = others.map(|it| it.signature.ident.unraw().to_string()).collect();
         let near = names::hint(&when.to_string(), known.iter().map(String::as_str));
-        let hint = match near.starts_with("did you mean") {
-            true => near,
-            false => format!("add `fn {when}(&self, ..) -> bool`"),
+        let hint = if near.starts_with("did you mean") {
+            near
+        } else {
+            format!("add `fn {when}(&self, ..) -> bool`")
         };
         mistakes.at(when.span(), format!("this block has no plain method `{when}`: {hint}"));
         return None;
