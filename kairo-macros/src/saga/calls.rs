@@ -16,7 +16,7 @@ use crate::tokens::{local, show, span};
 pub(super) fn calls(model: &Model) -> impl Iterator<Item = (Ident, &Call)> {
     let steps = model.steps.iter().flat_map(|step| {
         let undo = match &step.undo {
-            Undo::By { call, .. } => Some((wrapper("undo", &step.ident), call)),
+            Undo::By { call, .. } => Some((wrapper("undo", &step.ident), &**call)),
             Undo::Pure | Undo::Nothing(_) => None,
         };
         [Some((wrapper("run", &step.ident), &step.call)), undo].into_iter().flatten()
@@ -44,10 +44,10 @@ pub(super) fn run(model: &Model, wrapper: &Ident, call: &Call) -> TokenStream {
         }
         Returns::Result { output, written } => {
             let value = local("value");
-            let checked = quote_spanned!(span(written)=> <#written as __k::Fallible>::or_failure);
+            let checked = quote_spanned!(span(written)=> <#written as __k::Fallible<#output>>::or_failure);
             let kept = quote_spanned!(span(output)=> <#output as __k::Storable>::stored(&#value));
             quote! {
-                let #value: #output = #checked(#called)?;
+                let #value = #checked(#called)?;
                 #kept
             }
         }
@@ -90,7 +90,9 @@ pub(super) fn migration(model: &Model, migration: &Migration) -> TokenStream {
     let state = local("state");
     let ty = &model.ty;
     let wrapper = wrapper("migrate", function);
-    let checked = quote_spanned!(span(written)=> <#written as __k::Fallible>::or_failure);
+    let checked = quote_spanned! {span(written)=>
+        <#written as __k::Fallible<__k::serde_json::Value>>::or_failure
+    };
     quote! {
         fn #wrapper(
             #state: __k::serde_json::Value,

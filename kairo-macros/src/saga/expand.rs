@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     names,
+    retry::Retry,
     tokens::{self, at, local, show, span},
 };
 
@@ -151,7 +152,7 @@ fn step(step: &Step) -> TokenStream {
         OnUnknown::Compensate => quote!(__k::OnUnknown::Compensate),
         OnUnknown::Park => quote!(__k::OnUnknown::Park),
     }));
-    let retry = option(step.retry.as_ref().map(|retry| retry.expand()));
+    let retry = option(step.retry.as_ref().map(Retry::expand));
     let timeout = option(step.timeout.map(tokens::duration));
     quote! {
         __k::Step {

@@ -29,11 +29,11 @@ pub(crate) fn both(
 ) -> (Option<Call>, Option<Call>) {
     let completes = |method: &&Method| matches!(method.role, Role::OnComplete);
     let fails = |method: &&Method| matches!(method.role, Role::OnError);
-    let on_complete = whole.methods.iter().filter(completes).collect();
-    let on_error = whole.methods.iter().filter(fails).collect();
+    let on_complete: Vec<_> = whole.methods.iter().filter(completes).collect();
+    let on_error: Vec<_> = whole.methods.iter().filter(fails).collect();
     (
-        one(mistakes, whole, "`#[on_complete]`", on_complete, Place::Completed(output)),
-        one(mistakes, whole, "`#[on_error]`", on_error, Place::Failed),
+        one(mistakes, whole, "`#[on_complete]`", &on_complete, Place::Completed(output)),
+        one(mistakes, whole, "`#[on_error]`", &on_error, Place::Failed),
     )
 }
 
@@ -41,7 +41,7 @@ fn one(
     mistakes: &mut Mistakes,
     whole: &Whole<'_>,
     attribute: &str,
-    methods: Vec<&Method>,
+    methods: &[&Method],
     place: Place,
 ) -> Option<Call> {
     let (method, more) = methods.split_first()?;

@@ -67,7 +67,7 @@ pub(crate) struct Step {
 pub(crate) enum Undo {
     Pure,
     Nothing(String),
-    By { call: Call, takes: Takes, timeout: Option<Duration> },
+    By { call: Box<Call>, takes: Takes, timeout: Option<Duration> },
 }
 
 /// What a compensation takes of its step.

@@ -1,7 +1,5 @@
 //! The rules of the steps, and of what undoes them.
 
-use std::time::Duration;
-
 use proc_macro2::Ident;
 use syn::{Type, ext::IdentExt, parse_quote};
 
@@ -75,7 +73,10 @@ fn draft<'a>(mistakes: &mut Mistakes, method: &'a Method, args: &Args, saga: &Ty
 /// The saga's input where nobody says it: the first `&T` of the first step that takes one, unless
 /// an earlier step returns it.
 pub(crate) fn input(drafts: &[Draft<'_>]) -> Type {
-    let is_data = |argument: &&Argument| argument.form == Form::Data && argument.from.is_none();
+    let says_input = |argument: &Argument| argument.from.as_ref().is_some_and(|it| it == "input");
+    let is_data = |argument: &&Argument| {
+        argument.form == Form::Data && (argument.from.is_none() || says_input(argument))
+    };
     let taker = drafts.iter().position(|draft| draft.arguments.iter().any(|it| is_data(&it)));
     let Some(taker) = taker else { return parse_quote!(()) };
     let is_output = |argument: &Argument| {
@@ -83,7 +84,7 @@ pub(crate) fn input(drafts: &[Draft<'_>]) -> Type {
         outputs.any(|output| show(output) == show(&argument.ty))
     };
     let mut data = drafts[taker].arguments.iter().filter(is_data);
-    data.find(|argument| !is_output(argument))
+    data.find(|argument| says_input(argument) || !is_output(argument))
         .map_or_else(|| parse_quote!(()), |argument| argument.ty.clone())
 }
 
@@ -247,9 +248,11 @@ fn undo(
     let returns = signature::hook_returns(mistakes, &who, method, whole.ty);
     let scope = whole.scope(&who, Place::Undo { of: index, certain });
     let taken = resolve::all(mistakes, &scope, &arguments::read(method, whole.ty));
-    let takes = takes(&taken, index);
-    let timeout: Option<Duration> = args.duration(mistakes, "timeout", "30s");
-    Undo::By { call: Call { function, taken, returns }, takes, timeout }
+    Undo::By {
+        takes: takes(&taken, index),
+        call: Box::new(Call { function, taken, returns }),
+        timeout: args.duration(mistakes, "timeout", "30s"),
+    }
 }
 
 /// What a compensation takes of its own step.

@@ -21,7 +21,11 @@ pub(crate) fn state_ident(model: &Model) -> Ident {
 }
 
 fn variant(step: &Step) -> Ident {
-    Ident::new(&names::pascal(&step.ident.unraw().to_string()), step.ident.span())
+    let name = names::pascal(&step.ident.unraw().to_string());
+    // `_1` and `self_` are names of methods, but `1` and `Self` are none of variants.
+    let odd = name == "Self" || !name.starts_with(char::is_alphabetic);
+    let name = if odd { format!("Step{name}") } else { name };
+    Ident::new(&name, step.ident.span())
 }
 
 /// The steps that have a field of their own; a name that the state has already is a mistake.

@@ -116,20 +116,17 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {
 }
 
 /// What a step may return when it can fail.
-pub trait Fallible {
-    /// What it returns when it does not.
-    type Output;
-
+// With the output as a parameter, because rustc would look for an associated type where the step is
+// called, and complain there.
+pub trait Fallible<T> {
     /// The output.
     ///
     /// # Errors
     /// The step's failure.
-    fn or_failure(self) -> Result<Self::Output>;
+    fn or_failure(self) -> Result<T>;
 }
 
-impl<T, E: IntoFailure> Fallible for std::result::Result<T, E> {
-    type Output = T;
-
+impl<T, E: IntoFailure> Fallible<T> for std::result::Result<T, E> {
     fn or_failure(self) -> Result<T> {
         Ok(self.map_err(IntoFailure::into_failure)?)
     }
