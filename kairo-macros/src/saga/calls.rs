@@ -44,7 +44,8 @@ pub(super) fn run(model: &Model, wrapper: &Ident, call: &Call) -> TokenStream {
         }
         Returns::Result { output, written } => {
             let value = local("value");
-            let checked = quote_spanned!(span(written)=> <#written as __k::Fallible<#output>>::or_failure);
+            let checked =
+                quote_spanned!(span(written)=> <#written as __k::Fallible<#output>>::or_failure);
             let kept = quote_spanned!(span(output)=> <#output as __k::Storable>::stored(&#value));
             quote! {
                 let #value = #checked(#called)?;

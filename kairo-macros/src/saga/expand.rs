@@ -28,7 +28,8 @@ pub(crate) fn saga(item: &ItemImpl, model: &Model) -> TokenStream {
         #item
         #definitions
         #[allow(
-            dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic
+            dead_code, non_snake_case, non_upper_case_globals, unused_qualifications, clippy::all,
+            clippy::pedantic
         )]
         const _: () = {
             use #library::__private as __k;
