@@ -137,14 +137,9 @@ impl Args {
                 mistakes.on(on, format!("`{key}` takes no value: write `{key}`"));
                 false
             }
-            Value::Expr(value) => {
+            Value::Expr(_) | Value::Type(_) => {
                 let message = format!("`{key}` takes no value: write `{key}`, or remove it");
-                mistakes.on(value, message);
-                false
-            }
-            Value::Type(value) => {
-                let message = format!("`{key}` takes no value: write `{key}`, or remove it");
-                mistakes.on(value, message);
+                mistakes.at(arg.value_span(), message);
                 false
             }
             Value::List(_, span) => {

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    handler::{Context, Failure, FromContext, IntoFailure, Location, Need},
+    handler::{Context, Failure, FromContext, Location, Need},
     retry::RetryPolicy,
     store::BoxFuture,
 };
@@ -218,21 +218,13 @@ fn decode<T: DeserializeOwned>(
         .map_err(|error| StepError::Undecodable(format!("{} cannot be decoded: {error}", what())))
 }
 
-/// Keeps the output of a step that cannot fail.
+/// Keeps the output of a step.
 ///
 /// # Errors
 /// [`StepError::Unstorable`]
 pub fn stored<T: Serialize>(output: T) -> Result<Stored, StepError> {
     serde_json::value::to_raw_value(&output)
         .map_err(|error| StepError::Unstorable(format!("its output cannot be stored: {error}")))
-}
-
-/// Keeps the output of a step that can fail.
-///
-/// # Errors
-/// As the step, or [`StepError::Unstorable`].
-pub fn stored_ok<T: Serialize, E: IntoFailure>(output: Result<T, E>) -> Result<Stored, StepError> {
-    stored(output.map_err(IntoFailure::into_failure)?)
 }
 
 impl<S> Blueprint<S> {

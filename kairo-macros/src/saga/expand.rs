@@ -1,21 +1,18 @@
 //! What a saga becomes: its block, untouched, the types of its state, and `impl Saga`.
 
-use std::time::Duration;
-
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{ItemImpl, Type, ext::IdentExt};
+use syn::{ItemImpl, ext::IdentExt};
 
 use super::{
+    calls::{calls, migration, needs, run, test, wrapper},
     model::{Call, Model, Step, Takes, Undo},
     options::OnUnknown,
-    resolve::Taken,
-    shape,
-    signature::Returns,
-    types,
+    shape, types,
 };
 use crate::{
     names,
+    retry::Retry,
     tokens::{self, at, local, show, span},
 };
 
@@ -31,7 +28,8 @@ pub(crate) fn saga(item: &ItemImpl, model: &Model) -> TokenStream {
         #item
         #definitions
         #[allow(
-            dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic
+            dead_code, non_snake_case, non_upper_case_globals, unused_qualifications, clippy::all,
+            clippy::pedantic
         )]
         const _: () = {
             use #library::__private as __k;
@@ -56,7 +54,7 @@ fn sound(model: &Model) -> TokenStream {
     };
     let functions = calls(model).map(|(wrapper, call)| run(model, &wrapper, call));
     let tests = model.steps.iter().filter_map(|step| test(model, step));
-    let migrations = model.migrations.iter().map(|it| migration(model, &it.function));
+    let migrations = model.migrations.iter().map(|it| migration(model, it));
     let on = on(model);
     quote! {
         #stored
@@ -75,151 +73,6 @@ fn stored(model: &Model) -> TokenStream {
     let types = [&model.input].into_iter().chain(model.steps.iter().map(|step| &step.output));
     let checks = types.map(|ty| quote_spanned!(span(ty)=> <#ty as __k::Storable>::stored));
     quote!(const _: () = { #(let _ = #checks;)* };)
-}
-
-/// The functions that run a method each, with the method.
-fn calls(model: &Model) -> impl Iterator<Item = (Ident, &Call)> {
-    let steps = model.steps.iter().flat_map(|step| {
-        let undo = match &step.undo {
-            Undo::By { call, .. } => Some((wrapper("undo", &step.ident), call)),
-            Undo::Pure | Undo::Nothing(_) => None,
-        };
-        [Some((wrapper("run", &step.ident), &step.call)), undo].into_iter().flatten()
-    });
-    let on_complete = model.on_complete.iter().map(|call| (format_ident!("on_complete"), call));
-    let on_error = model.on_error.iter().map(|call| (format_ident!("on_error"), call));
-    steps.chain(on_complete).chain(on_error)
-}
-
-fn wrapper(prefix: &str, method: &Ident) -> Ident {
-    format_ident!("{prefix}_{}", method.unraw())
-}
-
-/// One small function, which is all that knows the types.
-fn run(model: &Model, wrapper: &Ident, call: &Call) -> TokenStream {
-    let (saga, given) = (local("saga"), local("given"));
-    let ty = &model.ty;
-    let Call { function, taken, returns } = call;
-    let takes = taken.iter().enumerate().map(|(index, taken)| take(model, index, taken));
-    let arguments = taken.iter().enumerate().map(|(index, taken)| argument(index, taken));
-    let called = quote!(<#ty>::#function(#saga, #(#arguments),*).await);
-    let stored = match returns {
-        Returns::Value(output) => {
-            quote_spanned!(span(output)=> <#output as __k::Storable>::stored(#called))
-        }
-        Returns::Result { output, written } => {
-            let output = at(span(written), output);
-            let called = at(span(written), called);
-            quote_spanned!(span(written)=> <#output as __k::Storable>::stored_ok(#called))
-        }
-    };
-    // At the method's name, where rustc then reports a future that is not `Send`.
-    let future = quote_spanned! {function.span()=>
-        __k::run_step(async move {
-            #(#takes)*
-            #stored
-        })
-    };
-    quote! {
-        fn #wrapper<'a>(#saga: &'a #ty, #given: __k::Given<'a>) -> __k::StepFuture<'a> {
-            #future
-        }
-    }
-}
-
-/// Decides whether a step runs.
-fn test(model: &Model, step: &Step) -> Option<TokenStream> {
-    let Call { function, taken, .. } = step.when.as_ref()?;
-    let (saga, given) = (local("saga"), local("given"));
-    let ty = &model.ty;
-    let wrapper = wrapper("when", &step.ident);
-    let takes = taken.iter().enumerate().map(|(index, taken)| take(model, index, taken));
-    let arguments = taken.iter().enumerate().map(|(index, taken)| argument(index, taken));
-    Some(quote! {
-        fn #wrapper(
-            #saga: &#ty,
-            #given: __k::Given<'_>,
-        ) -> __k::Result<bool, __k::StepError> {
-            #(#takes)*
-            __k::Ok(<#ty>::#function(#saga, #(#arguments),*))
-        }
-    })
-}
-
-fn migration(model: &Model, function: &Ident) -> TokenStream {
-    let state = local("state");
-    let ty = &model.ty;
-    let wrapper = wrapper("migrate", function);
-    let migrated = quote_spanned!(function.span()=> __k::migrated(<#ty>::#function(#state)));
-    quote! {
-        fn #wrapper(
-            #state: __k::serde_json::Value,
-        ) -> __k::Result<__k::serde_json::Value, __k::StepError> {
-            #migrated
-        }
-    }
-}
-
-fn taken_ident(index: usize) -> Ident {
-    local(&format!("argument_{index}"))
-}
-
-/// Fetches what an argument is given.
-fn take(model: &Model, index: usize, taken: &Taken) -> TokenStream {
-    let (argument, given) = (taken_ident(index), local("given"));
-    match taken {
-        Taken::Input => {
-            let ty = &model.input;
-            let value = quote_spanned!(span(ty)=> <#ty as __k::Storable>::input(#given)?);
-            quote!(let #argument = #value;)
-        }
-        Taken::Output(step) => {
-            let ty = &model.steps[*step].output;
-            let value = quote_spanned!(span(ty)=> <#ty as __k::Storable>::output(#given, #step)?);
-            quote!(let #argument = #value;)
-        }
-        Taken::Maybe(step) => {
-            let ty = &model.steps[*step].output;
-            let value = quote_spanned!(span(ty)=> <#ty as __k::Storable>::maybe(#given, #step)?);
-            quote!(let #argument = #value;)
-        }
-        Taken::Error(ty) => {
-            quote_spanned!(span(ty)=> let #argument = #given.error::<#ty>()?;)
-        }
-        Taken::Extractor { ty, mutable } => {
-            let mutable = mutable.then(|| quote!(mut));
-            quote_spanned! {span(ty)=>
-                let #mutable #argument =
-                    <#ty as __k::FromContext>::from_context(#given.context()).await?;
-            }
-        }
-    }
-}
-
-/// Passes it on.
-fn argument(index: usize, taken: &Taken) -> TokenStream {
-    let argument = taken_ident(index);
-    match taken {
-        Taken::Input | Taken::Output(_) | Taken::Error(_) => quote!(&#argument),
-        Taken::Maybe(_) => quote!(#argument.as_ref()),
-        Taken::Extractor { mutable: false, .. } => quote!(#argument),
-        Taken::Extractor { mutable: true, .. } => quote!(&mut #argument),
-    }
-}
-
-/// What the extractors need of the application.
-fn needs(model: &Model) -> TokenStream {
-    let mut seen = vec![];
-    let mut needs = vec![];
-    for taken in calls(model).flat_map(|(_, call)| &call.taken) {
-        let Taken::Extractor { ty, .. } = taken else { continue };
-        let shown = show(ty);
-        if !seen.contains(&shown) {
-            needs.push(quote_spanned!(span(ty)=> <#ty as __k::FromContext>::needs));
-            seen.push(shown);
-        }
-    }
-    quote!(|| __k::gather(&[#(#needs),*]))
 }
 
 fn implementation(model: &Model) -> TokenStream {
@@ -300,7 +153,7 @@ fn step(step: &Step) -> TokenStream {
         OnUnknown::Compensate => quote!(__k::OnUnknown::Compensate),
         OnUnknown::Park => quote!(__k::OnUnknown::Park),
     }));
-    let retry = option(step.retry.as_ref().map(|retry| retry.expand()));
+    let retry = option(step.retry.as_ref().map(Retry::expand));
     let timeout = option(step.timeout.map(tokens::duration));
     quote! {
         __k::Step {
@@ -322,7 +175,6 @@ fn undo(step: &Step) -> TokenStream {
         Undo::Nothing(why) => quote!(__k::Undo::Nothing(#why)),
         Undo::By { takes, timeout, .. } => {
             let run = wrapper("undo", &step.ident);
-            let timeout: Option<Duration> = *timeout;
             let timeout = option(timeout.map(tokens::duration));
             let takes = match takes {
                 Takes::Output => quote!(__k::Takes::Output),
@@ -358,15 +210,14 @@ fn on(model: &Model) -> Option<TokenStream> {
     let on = model.options.on.as_ref()?;
     let Model { ty, ident, name, input, .. } = model;
     let (type_name, argument) = (ident.to_string(), show(input));
-    let event: Type = input.clone();
-    let intake = quote_spanned!(span(&event)=> <#event as __k::Receive>::INTAKE);
+    let intake = quote_spanned!(span(input)=> <#input as __k::Receive>::INTAKE);
     let check = quote_spanned! {on.span()=>
         __k::check_start(
             #name,
             #on,
             #argument,
-            <#event as __k::Event>::NAME,
-            <#event as __k::Event>::EPHEMERAL,
+            <#input as __k::Event>::NAME,
+            <#input as __k::Event>::EPHEMERAL,
         )
     };
     let path = format!("::{type_name}");

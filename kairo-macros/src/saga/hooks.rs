@@ -1,6 +1,7 @@
 //! The rules of what runs at a saga's end, and of what reads the states of older code.
 
 use proc_macro2::{Ident, Span};
+use syn::Type;
 
 use super::{
     arguments,
@@ -14,6 +15,8 @@ use crate::{args::Args, mistakes::Mistakes};
 /// A method that reads the state of an older shape.
 pub(crate) struct Migration {
     pub(crate) function: Ident,
+    /// The `Result` that it returns.
+    pub(crate) written: Type,
     /// The fingerprint of the older shape.
     pub(crate) from: u64,
 }
@@ -26,11 +29,11 @@ pub(crate) fn both(
 ) -> (Option<Call>, Option<Call>) {
     let completes = |method: &&Method| matches!(method.role, Role::OnComplete);
     let fails = |method: &&Method| matches!(method.role, Role::OnError);
-    let on_complete = whole.methods.iter().filter(completes).collect();
-    let on_error = whole.methods.iter().filter(fails).collect();
+    let on_complete: Vec<_> = whole.methods.iter().filter(completes).collect();
+    let on_error: Vec<_> = whole.methods.iter().filter(fails).collect();
     (
-        one(mistakes, whole, "`#[on_complete]`", on_complete, Place::Completed(output)),
-        one(mistakes, whole, "`#[on_error]`", on_error, Place::Failed),
+        one(mistakes, whole, "`#[on_complete]`", &on_complete, Place::Completed(output)),
+        one(mistakes, whole, "`#[on_error]`", &on_error, Place::Failed),
     )
 }
 
@@ -38,7 +41,7 @@ fn one(
     mistakes: &mut Mistakes,
     whole: &Whole<'_>,
     attribute: &str,
-    methods: Vec<&Method>,
+    methods: &[&Method],
     place: Place,
 ) -> Option<Call> {
     let (method, more) = methods.split_first()?;
@@ -58,11 +61,11 @@ fn one(
 }
 
 /// `#[migrate(from = "..")]`.
-pub(crate) fn migrations(mistakes: &mut Mistakes, methods: &[Method]) -> Vec<Migration> {
+pub(crate) fn migrations(mistakes: &mut Mistakes, whole: &Whole<'_>) -> Vec<Migration> {
     let mut found: Vec<Migration> = vec![];
-    for method in methods {
+    for method in whole.methods {
         let Role::Migration { args, place } = &method.role else { continue };
-        signature::check_migration(mistakes, method);
+        let written = signature::check_migration(mistakes, method, whole.ty);
         let Some((from, place)) = from(mistakes, args, *place).filter(|_| !method.broken) else {
             continue;
         };
@@ -72,7 +75,7 @@ pub(crate) fn migrations(mistakes: &mut Mistakes, methods: &[Method]) -> Vec<Mig
             let message = format!("`{first}` reads this shape already: remove one of them");
             mistakes.at(place, message);
         }
-        found.push(Migration { function, from });
+        found.extend(written.map(|written| Migration { function, written, from }));
     }
     found
 }

@@ -1,6 +1,7 @@
 //! `#[saga]`: an `impl` block whose `#[step]` methods happen all, or are undone.
 
 mod arguments;
+mod calls;
 mod expand;
 mod graph;
 mod hooks;

@@ -67,7 +67,7 @@ pub(crate) struct Step {
 pub(crate) enum Undo {
     Pure,
     Nothing(String),
-    By { call: Call, takes: Takes, timeout: Option<Duration> },
+    By { call: Box<Call>, takes: Takes, timeout: Option<Duration> },
 }
 
 /// What a compensation takes of its step.
@@ -107,7 +107,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
     let sound = check_block(mistakes, &input.item);
     let ty = (*input.item.self_ty).clone();
     let ident = last_segment(&ty)?.ident.clone();
-    let name = declared::name(mistakes, args, &ident, "saga", "under which all of them are stored");
+    let name = declared::name(mistakes, args, &ident, "saga", "under which its progress is stored");
     let options = options(mistakes, args);
     let library = paths::library(args.path(mistakes, "crate", "::kairo"));
     let drafts = steps::drafts(mistakes, &input.methods, &ty);
@@ -127,7 +127,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
     let whole = Whole { ty: &ty, input: &input_type, sources: &sources, methods: &input.methods };
     let steps = steps::check(mistakes, &whole, drafts);
     let (on_complete, on_error) = hooks::both(mistakes, &whole, output);
-    let migrations = hooks::migrations(mistakes, &input.methods);
+    let migrations = hooks::migrations(mistakes, &whole);
     let broken = !mistakes.none();
     (sound && !steps.is_empty()).then(|| Model {
         library,

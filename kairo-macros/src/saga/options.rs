@@ -103,10 +103,8 @@ fn check_one(mistakes: &mut Mistakes, options: &Options, undone: &Undone<'_>) {
         }
     } else if pure.is_none() && none.is_none() && !is_last {
         let name = step.unraw();
-        let taken = match is_unit(output) {
-            true => String::new(),
-            false => format!(", output: &{}", show(output)),
-        };
+        let taken =
+            if is_unit(output) { String::new() } else { format!(", output: &{}", show(output)) };
         let message = format!(
             "step `{step}` has no compensation, so what it did would stay when a later step fails: \
              add `#[compensate({step})] async fn undo_{name}(&self{taken}) -> Result<(), E>`; or \

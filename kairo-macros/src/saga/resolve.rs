@@ -265,12 +265,10 @@ impl Scope<'_> {
                  without the `&`"
             );
         }
-        let later = self
-            .steps
-            .iter()
-            .enumerate()
-            .find(|(step, source)| !self.is_visible(*step) && show(&source.output) == wanted);
-        if let Some((_, later)) = later {
+        if let Place::Before(index) | Place::Condition(index) = self.place
+            && let Some(later) =
+                self.steps[index + 1..].iter().find(|step| show(&step.output) == wanted)
+        {
             let later = &later.step;
             return format!(
                 "{who} takes a `{wanted}`, which `{later}` returns only later: move `{later}` above \

@@ -13,7 +13,7 @@ pub(crate) enum Returns {
     /// A value, or nothing, which is `()`.
     Value(Type),
     /// A `Result` of a value.
-    Result { output: Type, written: Type },
+    Result { output: Type, written: Box<Type> },
 }
 
 impl Returns {
@@ -56,8 +56,12 @@ pub(crate) fn check_test(mistakes: &mut Mistakes, method: &Method) {
     }
 }
 
-/// `fn(state: Value) -> Result<Value, E>`, which reads the state of older code.
-pub(crate) fn check_migration(mistakes: &mut Mistakes, method: &Method) {
+/// `fn(state: Value) -> Result<Value, E>`, which reads the state of older code; answers the `Result`.
+pub(crate) fn check_migration(
+    mistakes: &mut Mistakes,
+    method: &Method,
+    saga: &Type,
+) -> Option<Type> {
     let signature = &method.signature;
     let name = &signature.ident;
     let who = format!("migration `{name}`");
@@ -76,15 +80,16 @@ pub(crate) fn check_migration(mistakes: &mut Mistakes, method: &Method) {
         let message = format!("{who} takes the stored state alone: write `state: {value}`");
         mistakes.at(name.span(), message);
     }
-    let fallible = match &signature.output {
-        ReturnType::Default => None,
-        ReturnType::Type(_, ty) => Some(&**ty).filter(|ty| is_result(ty)),
+    let written = match &signature.output {
+        ReturnType::Type(_, ty) if is_result(ty) => Some(spelled_out(ty, saga)),
+        _ => None,
     };
-    if fallible.is_none() {
+    if written.is_none() {
         let message =
             format!("{who} can find what it does not know: write `-> Result<{value}, E>`");
         mistakes.at(name.span(), message);
     }
+    written
 }
 
 fn check_receiver(mistakes: &mut Mistakes, who: &str, signature: &Signature) {
@@ -147,10 +152,13 @@ pub(crate) fn step_returns(
     if matches!(output, Type::ImplTrait(_)) {
         let message = format!("{who} must say what it returns: write the name of a concrete type");
         mistakes.on(output, message);
-    } else if let (inner, Borrowed::Shared | Borrowed::Mutably) = peel(output) {
+        return Returns::Value(parse_quote!(()));
+    }
+    if let (inner, Borrowed::Shared | Borrowed::Mutably) = peel(output) {
         let shown = show(inner);
         let message = format!("what {who} returns is stored, so it cannot borrow: use `{shown}`");
         mistakes.on(output, message);
+        return Returns::Value(inner.clone());
     }
     returns
 }
@@ -184,7 +192,7 @@ fn returns(written: &Type, saga: &Type) -> Returns {
     }
     let output =
         first_argument(written).map_or_else(|| parse_quote!(()), |ty| spelled_out(ty, saga));
-    Returns::Result { output, written: written.clone() }
+    Returns::Result { output, written: Box::new(spelled_out(written, saga)) }
 }
 
 /// Whether a type is spelled as a `Result`.

@@ -1,7 +1,5 @@
 //! The rules of the steps, and of what undoes them.
 
-use std::time::Duration;
-
 use proc_macro2::Ident;
 use syn::{Type, ext::IdentExt, parse_quote};
 
@@ -17,7 +15,7 @@ use super::{
 use crate::{args::Args, mistakes::Mistakes, names, tokens::show};
 
 /// Fields of the generated state that are no steps.
-const RESERVED: &[&str] = &["phase", "input"];
+pub(crate) const RESERVED: &[&str] = &["phase", "input"];
 
 /// A step as it is written.
 pub(crate) struct Draft<'a> {
@@ -75,7 +73,10 @@ fn draft<'a>(mistakes: &mut Mistakes, method: &'a Method, args: &Args, saga: &Ty
 /// The saga's input where nobody says it: the first `&T` of the first step that takes one, unless
 /// an earlier step returns it.
 pub(crate) fn input(drafts: &[Draft<'_>]) -> Type {
-    let is_data = |argument: &&Argument| argument.form == Form::Data && argument.from.is_none();
+    let says_input = |argument: &Argument| argument.from.as_ref().is_some_and(|it| it == "input");
+    let is_data = |argument: &&Argument| {
+        argument.form == Form::Data && (argument.from.is_none() || says_input(argument))
+    };
     let taker = drafts.iter().position(|draft| draft.arguments.iter().any(|it| is_data(&it)));
     let Some(taker) = taker else { return parse_quote!(()) };
     let is_output = |argument: &Argument| {
@@ -83,7 +84,7 @@ pub(crate) fn input(drafts: &[Draft<'_>]) -> Type {
         outputs.any(|output| show(output) == show(&argument.ty))
     };
     let mut data = drafts[taker].arguments.iter().filter(is_data);
-    data.find(|argument| !is_output(argument))
+    data.find(|argument| says_input(argument) || !is_output(argument))
         .map_or_else(|| parse_quote!(()), |argument| argument.ty.clone())
 }
 
@@ -149,9 +150,8 @@ fn run(
     let when = options.when.as_ref().and_then(|when| {
         if is_last {
             let message = format!(
-                "the last step, `{}`, gives the saga's end, so it always runs: remove its `when`, \
-                 or declare a step behind it; write `#[step(pure)]` for one that only returns \
-                 something",
+                "the last step, `{}`, always runs, because the saga ends with it: remove its `when`, \
+                 or declare a step behind it that always runs",
                 draft.ident
             );
             mistakes.at(when.span(), message);
@@ -181,9 +181,10 @@ fn test(mistakes: &mut Mistakes, whole: &Whole<'_>, when: &Ident, index: usize) 
     let Some(method) = named.next() else {
         let known: Vec<_> = others.map(|it| it.signature.ident.unraw().to_string()).collect();
         let near = names::hint(&when.to_string(), known.iter().map(String::as_str));
-        let hint = match near.starts_with("did you mean") {
-            true => near,
-            false => format!("add `fn {when}(&self, ..) -> bool`"),
+        let hint = if near.starts_with("did you mean") {
+            near
+        } else {
+            format!("add `fn {when}(&self, ..) -> bool`")
         };
         mistakes.at(when.span(), format!("this block has no plain method `{when}`: {hint}"));
         return None;
@@ -247,9 +248,11 @@ fn undo(
     let returns = signature::hook_returns(mistakes, &who, method, whole.ty);
     let scope = whole.scope(&who, Place::Undo { of: index, certain });
     let taken = resolve::all(mistakes, &scope, &arguments::read(method, whole.ty));
-    let takes = takes(&taken, index);
-    let timeout: Option<Duration> = args.duration(mistakes, "timeout", "30s");
-    Undo::By { call: Call { function, taken, returns }, takes, timeout }
+    Undo::By {
+        takes: takes(&taken, index),
+        call: Box::new(Call { function, taken, returns }),
+        timeout: args.duration(mistakes, "timeout", "30s"),
+    }
 }
 
 /// What a compensation takes of its own step.

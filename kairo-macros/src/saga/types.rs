@@ -4,7 +4,10 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 
-use super::model::{Model, Step};
+use super::{
+    model::{Model, Step},
+    steps::RESERVED,
+};
 use crate::names;
 
 /// `EcommerceOrderStep`.
@@ -18,7 +21,16 @@ pub(crate) fn state_ident(model: &Model) -> Ident {
 }
 
 fn variant(step: &Step) -> Ident {
-    Ident::new(&names::pascal(&step.ident.unraw().to_string()), step.ident.span())
+    let name = names::pascal(&step.ident.unraw().to_string());
+    // `_1` and `self_` are names of methods, but `1` and `Self` are none of variants.
+    let odd = name == "Self" || !name.starts_with(char::is_alphabetic);
+    let name = if odd { format!("Step{name}") } else { name };
+    Ident::new(&name, step.ident.span())
+}
+
+/// The steps that have a field of their own; a name that the state has already is a mistake.
+fn fields(model: &Model) -> impl Iterator<Item = &Step> {
+    model.steps.iter().filter(|step| RESERVED.iter().all(|reserved| step.ident != reserved))
 }
 
 /// The definitions, beside the block. As visible as they may have to be: the block does not say how
@@ -32,7 +44,7 @@ pub(crate) fn definitions(model: &Model) -> TokenStream {
         let (variant, doc) = (variant(step), format!("`{ident}::{}`.", step.ident));
         quote!(#[doc = #doc] #variant)
     });
-    let fields = steps.iter().map(|Step { ident: name, output, .. }| {
+    let fields = fields(model).map(|Step { ident: name, output, .. }| {
         let doc = format!("What is known of `{ident}::{name}`.");
         quote!(#[doc = #doc] pub #name: #library::__private::Slot<#output>)
     });
@@ -88,7 +100,7 @@ fn names(model: &Model) -> TokenStream {
 fn shown(model: &Model) -> TokenStream {
     let this = state_ident(model);
     let name = this.to_string();
-    let fields = model.steps.iter().map(|step| {
+    let fields = fields(model).map(|step| {
         let (field, name) = (&step.ident, step.ident.unraw().to_string());
         quote!(.field(#name, (&__k::Shown(&self.#field)).shown()))
     });
@@ -111,8 +123,8 @@ fn shown(model: &Model) -> TokenStream {
 fn cloned(model: &Model) -> TokenStream {
     let this = state_ident(model);
     let input = &model.input;
-    let fields: Vec<_> = model.steps.iter().map(|step| &step.ident).collect();
-    let outputs = model.steps.iter().map(|step| &step.output);
+    let outputs = fields(model).map(|step| &step.output);
+    let fields: Vec<_> = fields(model).map(|step| &step.ident).collect();
     quote! {
         #[automatically_derived]
         impl __k::Clone for #this

@@ -60,7 +60,7 @@ pub use crate::{
     retry::RetryPolicy,
     saga::{
         Saga, SagaFailure, SagaStep, View, start_saga,
-        storable::{Shown, ShownAsIs, ShownByName, Storable, migrated, run_step},
+        storable::{Fallible, Shown, ShownAsIs, ShownByName, Storable, run_step},
     },
     store::BoxFuture,
 };

@@ -198,9 +198,9 @@ pub(crate) fn derived_id(context: &Context, cause: Uuid, name: &str, ordinal: u3
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument of a handler",
-    label = "not something a handler can be given",
-    note = "the first argument is the event; every further one is an extractor: `State<T>`, `Publisher`, `Attempt`, `Context`, or your own type with `impl kairo::FromContext`",
+    message = "`{Self}` cannot be an argument of a handler or a step",
+    label = "not something that a run can give",
+    note = "a handler's first argument is its event; every further one, and what a step of a saga takes by value, is an extractor: `State<T>`, `Publisher`, `Attempt`, `Context`, or your own type with `impl kairo::FromContext`",
     note = "to receive a shared value of this type, write `State<{Self}>` and call `.state(..)` when the application is built"
 )]
 pub trait FromContext: Sized + Send {

@@ -95,7 +95,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
 
 /// What can be the error of a handler: a [`Failure`], or anything that `Box<dyn Error>` accepts.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of a handler",
+    message = "`{Self}` cannot be the error of a handler or a step",
     label = "`{Self}` is not an error type",
     note = "use `kairo::Failure`, `anyhow::Error`, or a type of your own that implements `std::error::Error`"
 )]

@@ -4,7 +4,9 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Outcome, Saga, Status, outcome, sagas::cancel, status, wait::until_rest};
+use super::{
+    Outcome, Saga, Status, outcome, sagas::cancel, status, storable::Storable, wait::until_rest,
+};
 use crate::{
     bus::{Builder, Kairo, Shared},
     engine::{
@@ -161,7 +163,7 @@ impl<S: Saga> SagaRef<S> {
         input: &S::Input,
         origin: Origin,
     ) -> Result<(Uuid, bool)> {
-        let input = serde_json::value::to_raw_value(input).map_err(|error| {
+        let input = input.to_stored().map_err(|error| {
             Error::Saga(format!("the input of `{}` cannot be written as JSON: {error}", S::NAME))
         })?;
         let Origin { key, correlation, causation, depth } = origin;

@@ -2,10 +2,9 @@
 
 use std::{error::Error as StdError, fmt};
 
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{Saga, SagaStep};
+use super::{Saga, SagaStep, storable::Storable};
 use crate::{
     engine::sagas::{code::Plan, state::State},
     error::{Error, Result},
@@ -231,11 +230,7 @@ fn output<S: Saga>(plan: &Plan, state: &State) -> Result<S::Output> {
     let output = output.ok_or_else(|| {
         Error::Saga(format!("saga `{}` has completed without an output", S::NAME))
     })?;
-    decode(output.get())
-}
-
-fn decode<T: DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|error| {
+    Storable::of_stored(output).map_err(|error| {
         Error::Saga(format!("the output of the saga cannot be decoded any more: {error}"))
     })
 }

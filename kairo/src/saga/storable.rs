@@ -15,94 +15,126 @@ use crate::{
 type Result<T> = std::result::Result<T, StepError>;
 
 /// What a saga can store: its input, and what its steps return.
-// The functions are the trait's, so that a type that lacks it is reported once, where it stands, and
-// not once for each of its uses.
+// It has no supertraits of serde's, and what uses a value are functions of its own, so that a type
+// that lacks it is reported as such, where it stands, and not once for each of its uses.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored by a saga",
     label = "the input of a saga and what its steps return are stored, which `{Self}` does not support",
     note = "put `#[kairo::data]` on the definition of `{Self}`, or derive `Serialize` and `Deserialize`"
 )]
-pub trait Storable: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Storable: Sized + Send + Sync + 'static {
     /// What the saga was started with.
     ///
     /// # Errors
     /// [`StepError::Undecodable`]
     #[doc(hidden)]
-    fn input(given: Given<'_>) -> Result<Self> {
-        given.input()
-    }
+    fn input(given: Given<'_>) -> Result<Self>;
 
     /// The output of a step that has run.
     ///
     /// # Errors
     /// [`StepError::Undecodable`]
     #[doc(hidden)]
-    fn output(given: Given<'_>, step: usize) -> Result<Self> {
-        given.output(step)
-    }
+    fn output(given: Given<'_>, step: usize) -> Result<Self>;
 
     /// The output of a step, if it has one.
     ///
     /// # Errors
     /// [`StepError::Undecodable`]
     #[doc(hidden)]
-    fn maybe(given: Given<'_>, step: usize) -> Result<Option<Self>> {
-        given.maybe(step)
-    }
+    fn maybe(given: Given<'_>, step: usize) -> Result<Option<Self>>;
 
-    /// Keeps the output of a method that cannot fail.
+    /// The output of a step as it is kept.
     ///
     /// # Errors
     /// [`StepError::Unstorable`]
     #[doc(hidden)]
-    fn stored(self) -> Result<Stored> {
-        blueprint::stored(self)
-    }
+    fn stored(&self) -> Result<Stored>;
 
-    /// Keeps the output of a method that can fail.
+    /// The value as it is kept.
     ///
     /// # Errors
-    /// As the method, or [`StepError::Unstorable`].
+    /// When it cannot be written as JSON.
     #[doc(hidden)]
-    fn stored_ok<E: IntoFailure>(output: std::result::Result<Self, E>) -> Result<Stored> {
-        blueprint::stored_ok(output)
-    }
+    fn to_stored(&self) -> serde_json::Result<Stored>;
+
+    /// The value again.
+    ///
+    /// # Errors
+    /// When it cannot be decoded any more.
+    #[doc(hidden)]
+    fn of_stored(stored: &Stored) -> serde_json::Result<Self>;
 
     /// The input, in a saga's typed state.
     ///
     /// # Errors
     /// [`Error::Saga`](crate::Error::Saga) when it cannot be decoded any more.
     #[doc(hidden)]
-    fn of_input(view: &View<'_>) -> KairoResult<Self> {
-        view.input()
-    }
+    fn of_input(view: &View<'_>) -> KairoResult<Self>;
 
     /// What is known of a step, in a saga's typed state.
     ///
     /// # Errors
     /// [`Error::Saga`](crate::Error::Saga) when its output cannot be decoded any more.
     #[doc(hidden)]
+    fn slot(view: &View<'_>, step: &str) -> KairoResult<Slot<Self>>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {
+    fn input(given: Given<'_>) -> Result<Self> {
+        given.input()
+    }
+
+    fn output(given: Given<'_>, step: usize) -> Result<Self> {
+        given.output(step)
+    }
+
+    fn maybe(given: Given<'_>, step: usize) -> Result<Option<Self>> {
+        given.maybe(step)
+    }
+
+    fn stored(&self) -> Result<Stored> {
+        blueprint::stored(self)
+    }
+
+    fn to_stored(&self) -> serde_json::Result<Stored> {
+        serde_json::value::to_raw_value(self)
+    }
+
+    fn of_stored(stored: &Stored) -> serde_json::Result<Self> {
+        serde_json::from_str(stored.get())
+    }
+
+    fn of_input(view: &View<'_>) -> KairoResult<Self> {
+        view.input()
+    }
+
     fn slot(view: &View<'_>, step: &str) -> KairoResult<Slot<Self>> {
         view.slot(step)
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {}
+/// What a step may return when it can fail.
+// With the output as a parameter, because rustc would look for an associated type where the step is
+// called, and complain there.
+pub trait Fallible<T> {
+    /// The output.
+    ///
+    /// # Errors
+    /// The step's failure.
+    fn or_failure(self) -> Result<T>;
+}
+
+impl<T, E: IntoFailure> Fallible<T> for std::result::Result<T, E> {
+    fn or_failure(self) -> Result<T> {
+        Ok(self.map_err(IntoFailure::into_failure)?)
+    }
+}
 
 /// Puts a run where its caller wants it.
 pub fn run_step<'a>(future: impl Future<Output = Result<Stored>> + Send + 'a) -> StepFuture<'a> {
     Box::pin(future)
-}
-
-/// What a migration has made of a state.
-///
-/// # Errors
-/// As the migration.
-pub fn migrated<E: IntoFailure>(
-    state: std::result::Result<serde_json::Value, E>,
-) -> Result<serde_json::Value> {
-    Ok(state.map_err(IntoFailure::into_failure)?)
 }
 
 /// A value that is shown if it can be: `(&Shown(&value)).shown()` finds the first of the two traits

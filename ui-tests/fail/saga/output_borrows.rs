@@ -3,13 +3,15 @@ use kairo::prelude::*;
 #[data]
 struct Order;
 
-struct Checkout;
+struct Checkout {
+    order: Order,
+}
 
 #[saga("checkout")]
 impl Checkout {
     #[step]
-    async fn charge(&self, order: &Order) -> &Order {
-        order
+    async fn charge(&self, _order: &Order) -> &Order {
+        &self.order
     }
 }
 

@@ -15,7 +15,7 @@ impl Checkout {
         Paid
     }
 
-    #[step]
+    #[step(pure)]
     async fn ship(&self, _paid: &Paid) {}
 
     #[step]

@@ -86,8 +86,11 @@ mod another {
 
     #[kairo::saga("local", local)]
     impl Local {
+        #[step(pure)]
+        async fn _1(&self, #[from(input)] _ticket: &u8) {}
+
         #[step]
-        async fn only(&self) {}
+        async fn self_(&self) {}
     }
 }
 
