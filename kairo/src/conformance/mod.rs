@@ -164,6 +164,10 @@ macro_rules! conformance {
                     a_snapshot_outlives_pruning
                     a_page_of_large_events_is_short
                 }
+
+                $crate::__tests! { once, "current_thread", $harness, [$($(#[$attribute])+)?], journal:
+                    finished_sagas_are_pruned
+                }
             }
 
             mod sharing {
@@ -184,25 +188,13 @@ macro_rules! conformance {
                 }
             }
 
-            mod pruning {
-                use super::*;
-
-                $crate::__tests! { once, "current_thread", $harness, [$($(#[$attribute])+)?], journal:
-                    finished_sagas_are_pruned
-                }
-            }
-
-            mod leases {
+            mod members {
                 use super::*;
 
                 $crate::__tests! { alone, "multi_thread", $harness, [$($(#[$attribute])+)?], takeover:
                     what_a_dead_member_had_of_sagas_is_free
                     what_a_living_member_has_of_sagas_is_not_free
                 }
-            }
-
-            mod members {
-                use super::*;
 
                 $crate::__tests! { alone, "multi_thread", $harness, [$($(#[$attribute])+)?], members:
                     a_lone_process_is_the_only_member

@@ -31,7 +31,8 @@ const CLAIM: &str = concat!(
        AND due <= $2 ORDER BY due, id LIMIT $4 FOR UPDATE SKIP LOCKED) AS l), \
      taken AS (SELECT id FROM (SELECT * FROM free UNION ALL SELECT * FROM lost) AS a \
       ORDER BY due, id LIMIT $4) \
-     UPDATE {s}kairo_saga SET owner = $1, claim = $5, epoch = epoch + 1, revision = revision + 1 \
+     UPDATE {s}kairo_saga SET owner = $1, held = $1, waits = NULL, claim = $5, \
+     epoch = epoch + 1, revision = revision + 1 \
      WHERE id = ANY (ARRAY(SELECT id FROM taken)) RETURNING ",
     saga_columns!()
 );
@@ -40,7 +41,8 @@ const CLAIM: &str = concat!(
 const CLAIMED: &str =
     concat!("SELECT ", saga_columns!(), " FROM {s}kairo_saga WHERE held = $1 AND claim = $2");
 
-const RELEASE: &str = "UPDATE {s}kairo_saga SET owner = NULL WHERE held = $1";
+const RELEASE: &str =
+    "UPDATE {s}kairo_saga SET owner = NULL, held = NULL, waits = due WHERE held = $1";
 
 const ONE: &str = concat!("SELECT ", saga_columns!(), " FROM {s}kairo_saga WHERE id = $1");
 

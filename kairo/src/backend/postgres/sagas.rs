@@ -23,27 +23,114 @@ macro_rules! saga_columns {
 }
 pub(super) use saga_columns;
 
-/// A new saga, unless its id or its key is taken.
-const START: &str = concat!(
-    "INSERT INTO {s}kairo_saga (",
-    saga_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
-     ON CONFLICT DO NOTHING RETURNING 1"
-);
+/// Whether a phase is live, or over.
+macro_rules! is_live {
+    ($phase:literal) => {
+        concat!($phase, " IN ('running', 'compensating')")
+    };
+}
+pub(super) use is_live;
+macro_rules! has_ended {
+    ($phase:literal) => {
+        concat!($phase, " IN ('completed', 'compensated', 'failed')")
+    };
+}
+pub(super) use has_ended;
 
-/// A new state, if it is from somebody who has seen the last one.
-const WRITE: &str = "UPDATE {s}kairo_saga SET shape = $4, phase = $5, due = $6, changed = $7, \
-     state = $8, owner = CASE WHEN $9 THEN owner END, revision = revision + 1 \
-     WHERE id = $1 AND epoch = $2 AND revision = $3 RETURNING 1";
+/// What indexes have of a saga: when it is due if nobody has it, who has it, and when it ended. The
+/// server would have to work out generated columns from their text in every statement.
+macro_rules! indexed {
+    ($phase:literal, $due:literal, $owner:literal, $changed:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $owner,
+            " IS NULL AND ",
+            is_live!($phase),
+            " THEN ",
+            $due,
+            " END, CASE WHEN ",
+            is_live!($phase),
+            " THEN ",
+            $owner,
+            " END, CASE WHEN ",
+            has_ended!($phase),
+            " THEN ",
+            $changed,
+            " END"
+        )
+    };
+}
+pub(super) use indexed;
 
 const INSERT: &str = concat!(
     "INSERT INTO {s}kairo_saga (",
     saga_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    ", waits, held, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+     $15, $16, ",
+    indexed!("$5", "$6", "$8", "$15"),
+    ")"
 );
 
-const UPDATE: &str = "UPDATE {s}kairo_saga SET shape = $2, phase = $3, due = $4, cancelled = $5, \
-     owner = $6, revision = $7, changed = $8, state = $9 WHERE id = $1";
+/// A new saga, unless its id or its key is taken.
+const START: &str = concat!(
+    "INSERT INTO {s}kairo_saga (",
+    saga_columns!(),
+    ", waits, held, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+     $15, $16, ",
+    indexed!("$5", "$6", "$8", "$15"),
+    ") ON CONFLICT DO NOTHING RETURNING 1"
+);
+
+/// What a write sets; whoever keeps a saga has one that is live.
+macro_rules! written {
+    (
+        $shape:literal, $phase:literal, $due:literal, $changed:literal, $state:literal,
+        $keep:literal
+    ) => {
+        concat!(
+            "shape = ",
+            $shape,
+            ", phase = ",
+            $phase,
+            ", due = ",
+            $due,
+            ", changed = ",
+            $changed,
+            ", state = ",
+            $state,
+            ", revision = o.revision + 1, owner = CASE WHEN ",
+            $keep,
+            " THEN o.owner END, held = CASE WHEN ",
+            $keep,
+            " THEN o.owner END, waits = CASE WHEN ",
+            is_live!($phase),
+            " AND (o.owner IS NULL OR NOT ",
+            $keep,
+            ") THEN ",
+            $due,
+            " END, ended = CASE WHEN ",
+            has_ended!($phase),
+            " THEN ",
+            $changed,
+            " END"
+        )
+    };
+}
+pub(super) use written;
+
+/// A new state, if it is from somebody who has seen the last one.
+const WRITE: &str = concat!(
+    "UPDATE {s}kairo_saga AS o SET ",
+    written!("$4", "$5", "$6", "$7", "$8", "$9"),
+    " WHERE id = $1 AND epoch = $2 AND revision = $3 RETURNING 1"
+);
+
+const UPDATE: &str = concat!(
+    "UPDATE {s}kairo_saga SET shape = $2, phase = $3, due = $4, cancelled = $5, owner = $6, \
+     revision = $7, changed = $8, state = $9, (waits, held, ended) = ROW (",
+    indexed!("$3", "$4", "$6", "$8"),
+    ") WHERE id = $1"
+);
 
 const LOCKED: &str = concat!(
     "SELECT ",

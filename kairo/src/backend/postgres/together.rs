@@ -16,7 +16,9 @@ use super::{
     },
     connections::answered,
     rows::{bind_event, event_columns, event_rows, int},
-    sagas::{bind_row, bind_write, change_alone, saga_columns},
+    sagas::{
+        bind_row, bind_write, change_alone, has_ended, indexed, is_live, saga_columns, written,
+    },
     tables::{Statement, Tables},
 };
 use crate::{
@@ -56,14 +58,16 @@ macro_rules! with_event {
 const START_ONE: &str = with_event!(
     "INSERT INTO {s}kairo_saga (",
     saga_columns!(),
-    ") SELECT $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28 \
-     FROM t ON CONFLICT DO NOTHING"
+    ", waits, held, ended) SELECT $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
+     $26, $27, $28, ",
+    indexed!("$17", "$18", "$20", "$27"),
+    " FROM t ON CONFLICT DO NOTHING"
 );
 
 const WRITE_ONE: &str = with_event!(
-    "UPDATE {s}kairo_saga AS o SET shape = $16, phase = $17, due = $18, changed = $19, \
-     state = $20, owner = CASE WHEN $21 THEN o.owner END, revision = o.revision + 1 \
-     FROM t WHERE o.id = $13 AND o.epoch = $14 AND o.revision = $15"
+    "UPDATE {s}kairo_saga AS o SET ",
+    written!("$16", "$17", "$18", "$19", "$20", "$21"),
+    " FROM t WHERE o.id = $13 AND o.epoch = $14 AND o.revision = $15"
 );
 
 /// Events of units and changes of their sagas. `u` says which units find their streams as expected,
@@ -77,8 +81,10 @@ const MANY: &str = concat!(
        (SELECT unit, bool_or(NOT fits) AS unfit FROM r GROUP BY unit) AS f ON f.unit = g.no), \
      n AS (INSERT INTO {s}kairo_saga (",
     saga_columns!(),
-    ") SELECT ",
+    ", waits, held, ended) SELECT ",
     saga_columns!(),
+    ", ",
+    indexed!("v.phase", "v.due", "v.owner", "v.changed"),
     " FROM u, unnest($18::uuid[], $19::text[], $20::text[], $21::bigint[], $22::text[], \
        $23::bigint[], $24::boolean[], $25::uuid[], $26::bigint[], $27::bigint[], $28::uuid[], \
        $29::uuid[], $30::bigint[], $31::bigint[], $32::bigint[], $33::bytea[], $34::bigint[]) AS v (",
@@ -87,9 +93,11 @@ const MANY: &str = concat!(
        ON CONFLICT DO NOTHING RETURNING id), \
      w AS (INSERT INTO {s}kairo_saga AS old (",
     saga_columns!(),
-    ") SELECT o.id, o.saga, o.key, v.shape, v.phase, v.due, o.cancelled, \
+    ", waits, held, ended) SELECT o.id, o.saga, o.key, v.shape, v.phase, v.due, o.cancelled, \
        CASE WHEN v.keep THEN o.owner END, o.epoch, o.revision + 1, o.correlation, o.causation, \
-       o.depth, o.started, v.changed, v.state FROM u, unnest($35::uuid[], $36::bigint[], \
+       o.depth, o.started, v.changed, v.state, ",
+    indexed!("v.phase", "v.due", "CASE WHEN v.keep THEN o.owner END", "v.changed"),
+    " FROM u, unnest($35::uuid[], $36::bigint[], \
        $37::bigint[], $38::bigint[], $39::text[], $40::bigint[], $41::bigint[], $42::bytea[], \
        $43::boolean[], $44::bigint[]) \
        AS v (id, epoch, revision, shape, phase, due, changed, state, keep, unit) \
@@ -97,8 +105,11 @@ const MANY: &str = concat!(
        WHERE u.fits[v.unit] AND o.epoch = v.epoch AND o.revision = v.revision ORDER BY o.id \
        ON CONFLICT (id) DO UPDATE SET shape = excluded.shape, phase = excluded.phase, \
        due = excluded.due, changed = excluded.changed, state = excluded.state, \
+       revision = excluded.revision, ended = excluded.ended, \
        owner = CASE WHEN excluded.owner IS NOT NULL THEN old.owner END, \
-       revision = excluded.revision \
+       held = CASE WHEN excluded.owner IS NOT NULL THEN old.owner END, waits = CASE WHEN ",
+    is_live!("excluded.phase"),
+    " AND (excluded.owner IS NULL OR old.owner IS NULL) THEN excluded.due END \
        WHERE old.epoch = excluded.epoch AND old.revision = excluded.revision - 1 RETURNING id), \
      k AS MATERIALIZED (SELECT array_agg(u.fits[g.no] AND (g.id IS NULL OR c.id IS NOT NULL) \
        ORDER BY g.no) AS done FROM u CROSS JOIN unnest($17::uuid[]) WITH ORDINALITY AS g (id, no) \

@@ -20,12 +20,9 @@ CREATE TABLE {s}kairo_saga (
     started     bigint  NOT NULL,
     changed     bigint  NOT NULL,
     state       bytea   NOT NULL,
-    waits       bigint  GENERATED ALWAYS AS
-        (CASE WHEN owner IS NULL AND phase IN ('running', 'compensating') THEN due END) STORED,
-    held        uuid    GENERATED ALWAYS AS
-        (CASE WHEN phase IN ('running', 'compensating') THEN owner END) STORED,
-    ended       bigint  GENERATED ALWAYS AS
-        (CASE WHEN phase IN ('completed', 'compensated', 'failed') THEN changed END) STORED
+    waits       bigint,
+    held        uuid,
+    ended       bigint
 ) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX kairo_saga_key ON {s}kairo_saga (saga, key) WHERE key IS NOT NULL;
 CREATE INDEX kairo_saga_waits ON {s}kairo_saga (saga, waits, id) WHERE waits IS NOT NULL;
