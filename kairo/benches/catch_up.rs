@@ -5,30 +5,16 @@ mod deposits;
 #[allow(dead_code, reason = "each bench uses its part")]
 mod runner;
 
-use std::{
-    env, fs,
-    path::Path,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{env, fs, path::Path, process::Command};
 
-use deposits::{Deposited, Deposits, Folder};
-use kairo::{Envelope, Kairo};
+use deposits::{Deposited, Deposits, Folder, catch_up, fill};
+use kairo::Kairo;
 use runner::{Promise, Runner, Stopwatch, state};
 use rusqlite::Connection;
-use tokio::{
-    runtime::{self, Runtime},
-    sync::Notify,
-};
+use tokio::runtime::{self, Runtime};
 
 /// How long the log is.
 const EVENTS: u64 = 1_000_000;
-
-/// How many of them are appended in one commit.
-const BATCH: u64 = 1_000;
 
 /// How the bench calls itself to measure a process that does nothing else.
 const CHILD: &str = "--memory-of";
@@ -49,16 +35,6 @@ fn main() {
     runtime.block_on(fill(&url, events));
     speed(&runner, &runtime, &file, &url, events);
     memory(&url, events);
-}
-
-async fn fill(url: &str, events: u64) {
-    let kairo = Kairo::builder().store(url).start().await.expect("the store opens");
-    let mut deposits = Deposits::new();
-    for _ in 0..events / BATCH {
-        let batch: Vec<_> = (0..BATCH).map(|_| deposits.next().0).collect();
-        let _ = kairo.publish_all(batch).await.expect("the store takes them");
-    }
-    kairo.shutdown().await.expect("the store closes");
 }
 
 fn speed(runner: &Runner, runtime: &Runtime, file: &Path, url: &str, events: u64) {
@@ -98,22 +74,6 @@ fn by_hand(file: &Path) -> rusqlite::Result<u64> {
         count += u64::from(event.amount == 1_250);
     }
     Ok(count)
-}
-
-/// Lets a new subscription handle the whole log.
-async fn catch_up(kairo: &Kairo, name: String, events: u64) {
-    let done = Arc::new((AtomicU64::new(0), Notify::new()));
-    let counter = Arc::clone(&done);
-    let handle = move |event: Envelope<Deposited>| {
-        let (count, end) = &*counter;
-        if count.fetch_add(u64::from(event.amount == 1_250), Relaxed) + 1 == events {
-            end.notify_one();
-        }
-        async {}
-    };
-    let subscribe = kairo.subscribe::<Deposited>(name).from_beginning();
-    subscribe.handle(handle).await.expect("the name is free");
-    done.1.notified().await;
 }
 
 /// Reads the memory of processes of their own, where the system tells it.

@@ -1,12 +1,22 @@
 //! Publishers side by side, and what they publish: about 200 bytes of JSON, ten to a stream.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use kairo::{Kairo, Uuid, clock::Clock, prelude::*};
+use kairo::{Envelope, Kairo, Uuid, clock::Clock, prelude::*};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::runner::Stopwatch;
+
+/// How many events are appended in one commit where a store is filled.
+const BATCH: u64 = 1_000;
 
 /// How many events a stream gets.
 const STREAM_EVENTS: u64 = 10;
@@ -105,4 +115,31 @@ pub(crate) async fn publish_on(bus: &Kairo, publishers: u64, time: Duration) -> 
         async move { drop(bus.publish(event).await.expect("the store takes it")) }
     };
     publish_for(publishers, time, publish).await
+}
+
+/// Fills a store with so many events.
+pub(crate) async fn fill(url: &str, events: u64) {
+    let kairo = Kairo::builder().store(url).start().await.expect("the store opens");
+    let mut deposits = Deposits::new();
+    for _ in 0..events / BATCH {
+        let batch: Vec<_> = (0..BATCH).map(|_| deposits.next().0).collect();
+        let _ = kairo.publish_all(batch).await.expect("the store takes them");
+    }
+    kairo.shutdown().await.expect("the store closes");
+}
+
+/// Lets a new subscription handle the whole log.
+pub(crate) async fn catch_up(kairo: &Kairo, name: String, events: u64) {
+    let done = Arc::new((AtomicU64::new(0), Notify::new()));
+    let counter = Arc::clone(&done);
+    let handle = move |event: Envelope<Deposited>| {
+        let (count, end) = &*counter;
+        if count.fetch_add(u64::from(event.amount == 1_250), Relaxed) + 1 == events {
+            end.notify_one();
+        }
+        async {}
+    };
+    let subscribe = kairo.subscribe::<Deposited>(name).from_beginning();
+    subscribe.handle(handle).await.expect("the name is free");
+    done.1.notified().await;
 }

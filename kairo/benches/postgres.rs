@@ -1,5 +1,5 @@
-//! Durable publishes on a PostgreSQL server, which `KAIRO_POSTGRES_URL` names: against statements
-//! by hand.
+//! A PostgreSQL server, which `KAIRO_POSTGRES_URL` names: durable publishes and catching up against
+//! statements by hand, and how soon another process handles what was published.
 
 #[allow(dead_code, reason = "each bench uses its part")]
 #[path = "deposits.rs"]
@@ -8,17 +8,23 @@ mod deposits;
 #[path = "runner.rs"]
 mod runner;
 
-use std::{env, sync::Arc, time::Duration};
+use std::{
+    env,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use deposits::{Deposited, Deposits, publish_on};
+use deposits::{Deposited, Deposits, catch_up, fill, publish_on};
+use futures_util::TryStreamExt;
 use kairo::{
-    Kairo, Uuid, backend,
+    Envelope, Kairo, Uuid, backend,
     clock::Clock,
     event::record::{Draft, EventData, Metadata},
     store::{Append, Unit, Version},
 };
-use runner::{Promise, Runner, Stopwatch};
-use tokio::{runtime, task::JoinSet};
+use runner::{Promise, Runner, Stopwatch, median, state};
+use tokio::{runtime, sync::Notify, task::JoinSet};
 use tokio_postgres::{Client, NoTls, Statement, types::Json};
 
 /// How long each side runs in a round, and before it.
@@ -27,6 +33,15 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 /// How many publishers append 10 events at a time.
 const PUBLISHERS_OF_TEN: u64 = 8;
+
+/// How long the log is that a subscription reads from its beginning.
+const LOG: u64 = 200_000;
+
+/// How many events the other process waits for.
+const WAITS: u64 = 1_000;
+
+/// How the bench calls itself to handle in another process what this one publishes.
+const CHILD: &str = "--handles-of";
 
 const SCHEMA: &str = "CREATE TABLE events (pos bigserial NOT NULL, stream uuid NOT NULL, \
      version int8 NOT NULL, type text NOT NULL, payload jsonb NOT NULL, \
@@ -223,9 +238,80 @@ fn event_data(event: &Deposited) -> EventData {
     }
 }
 
+/// Reads and decodes the whole log of a store in one statement; events per second.
+async fn read_by_hand(schema: &str, client: &Client, events: u64) -> f64 {
+    let watch = Stopwatch::start();
+    let select =
+        format!("SELECT payload FROM {schema}.kairo_event ORDER BY epoch, order_id, sequence");
+    let none: [i64; 0] = [];
+    let rows = client.query_raw(&select, none).await.expect("the log can be read");
+    let read = rows.try_fold(0, async |count, row| {
+        let event: Deposited =
+            serde_json::from_slice(row.get(0)).expect("it was written as the same type");
+        Ok(count + u64::from(event.amount == 1_250))
+    });
+    assert_eq!(read.await.expect("the log can be read"), events);
+    watch.per_second(events)
+}
+
+async fn caught_up(url: &str, events: u64) -> f64 {
+    let kairo = Kairo::builder().store(url).start().await.expect("the store opens");
+    let watch = Stopwatch::start();
+    let name = format!("reader-{}", Clock::system().new_id().simple());
+    catch_up(&kairo, name, events).await;
+    let rate = watch.per_second(events);
+    kairo.shutdown().await.expect("the store closes");
+    rate
+}
+
+/// The median time from a publish here until a handler in another process has the event, in
+/// milliseconds.
+async fn handled_elsewhere(events: u64) -> f64 {
+    let (schema, client) = schema("").await;
+    let url = format!("{}?schema={schema}", server());
+    let kairo = Kairo::builder().store(&url).start().await.expect("the store opens");
+    let program = env::current_exe().expect("the bench has a file");
+    let mut child = Command::new(program);
+    child.args([CHILD, &url, &events.to_string()]).stdout(Stdio::piped());
+    let mut child = child.spawn().expect("the bench can start itself");
+    let mut deposits = Deposits::new();
+    while child.try_wait().expect("the child can be asked").is_none() {
+        let _ = kairo.publish(deposits.next().0).await.expect("the store takes it");
+    }
+    let output = child.wait_with_output().expect("the child has ended");
+    kairo.shutdown().await.expect("the store closes");
+    drop_schema(&schema, &client).await;
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("the child tells its median")
+}
+
+/// Handles so many events, and prints the median time that they took to get here.
+async fn child_of(url: &str, events: usize) {
+    let kairo = Kairo::builder().store(url).start().await.expect("the store opens");
+    let (times, done) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
+    let (noted, end) = (Arc::clone(&times), Arc::clone(&done));
+    let handle = move |event: Envelope<Deposited>| {
+        let time = Clock::system().now().duration_since(event.time()).as_secs_f64() * 1e3;
+        let mut times = noted.lock().expect("nobody panics");
+        times.push(time);
+        if times.len() == events {
+            end.notify_one();
+        }
+        async {}
+    };
+    kairo.subscribe::<Deposited>("elsewhere").handle(handle).await.expect("the name is free");
+    done.notified().await;
+    kairo.shutdown().await.expect("the store closes");
+    println!("{}", median(&mut times.lock().expect("nobody panics")));
+}
+
 fn main() {
-    let runner = Runner::new("publish: durable on PostgreSQL, publishes per second");
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let arguments: Vec<_> = env::args().collect();
+    if let Some(child) = arguments.iter().position(|argument| argument == CHILD) {
+        let events = arguments[child + 2].parse().expect("a number of events");
+        return runtime.block_on(child_of(&arguments[child + 1], events));
+    }
+    let runner = Runner::new("postgres: durable publishes, catching up, and other processes");
     let time = runner.time(TIME);
     // 256 publishers are compared with what 64 of them do by hand, each with its connection.
     for (publishers, by_hands, promise) in [(1, 1, 0.8), (8, 8, 0.8), (64, 64, 1.2), (256, 64, 2.2)]
@@ -247,4 +333,22 @@ fn main() {
             || runtime.block_on(many(publishers, each, time)),
         );
     }
+    state(
+        "median, from publish to handled in another process",
+        "ms",
+        10.0,
+        runtime.block_on(handled_elsewhere(runner.work(WAITS))),
+    );
+    let events = runner.work(LOG);
+    let (schema, client) = runtime.block_on(schema(""));
+    let url = format!("{}?schema={schema}", server());
+    runtime.block_on(fill(&url, events));
+    runner.compare(
+        &format!("catching up on {events} events, against reading and decoding by hand"),
+        "/s",
+        Promise::From(0.5),
+        || runtime.block_on(read_by_hand(&schema, &client, events)),
+        || runtime.block_on(caught_up(&url, events)),
+    );
+    runtime.block_on(drop_schema(&schema, &client));
 }

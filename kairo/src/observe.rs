@@ -10,3 +10,7 @@ pub(crate) const RETRIES: &str = "kairo.handler.retries";
 pub(crate) const DEAD_LETTERS: &str = "kairo.dead_letters";
 /// Events that were dropped because dead letters are off, by `subscription`.
 pub(crate) const DROPPED: &str = "kairo.dropped";
+/// For how many seconds the transaction that keeps readers from the end of the log has done so, by
+/// `store`; 0 when none does.
+#[allow(dead_code, reason = "only a store on a PostgreSQL server has a gate")]
+pub(crate) const GATE_WAIT: &str = "kairo.store.gate_wait";

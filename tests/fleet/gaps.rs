@@ -43,6 +43,17 @@ const INSERT: &str = "INSERT INTO kairo_event (epoch, order_id, version, id, tim
      0, $2, 1, 0, false, 'fleet.ticked', l.stream, '{\"key\":1,\"waits\":false}' \
      FROM kairo_event AS l WHERE l.stream = $1 ORDER BY l.version DESC LIMIT 1";
 
+/// Waits for its turn, as all do who append where appends are locked.
+const TURN: &str = "LOCK TABLE kairo_event IN ROW EXCLUSIVE MODE; \
+     SELECT pg_advisory_xact_lock(hashtextextended('kairo append', tableoid::bigint)) \
+     FROM kairo_store";
+
+/// The same as [`INSERT`] under that lock.
+const INSERT_LOCKED: &str = "INSERT INTO kairo_event (epoch, order_id, version, id, time, \
+     correlation, schema, depth, derived, name, stream, payload) SELECT l.epoch, 1, l.version + 1, \
+     $2, 0, $2, 1, 0, false, 'fleet.ticked', l.stream, '{\"key\":1,\"waits\":false}' \
+     FROM kairo_event AS l WHERE l.stream = $1 ORDER BY l.version DESC LIMIT 1";
+
 /// Cuts one connection of the store or of another writer.
 const CUT: &str = "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity \
      WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' \
@@ -93,12 +104,12 @@ async fn write(store: EventStore, over: Over, mut dice: Dice) -> Written {
 }
 
 /// Appends in transactions of its own, whose ids it takes long before.
-async fn write_raw(url: String, over: Over, mut dice: Dice) -> Written {
+async fn write_raw(url: String, locked: bool, over: Over, mut dice: Dice) -> Written {
     let mut written = Written::default();
     while !over.is_so() {
         let id = Clock::system().new_id();
         written.brought.push(id);
-        match transact(&url, id, &mut dice).await {
+        match transact(&url, locked, id, &mut dice).await {
             Ok(true) => written.acknowledged.push(id),
             _ => written.refused += 1,
         }
@@ -107,12 +118,16 @@ async fn write_raw(url: String, over: Over, mut dice: Dice) -> Written {
 }
 
 /// One transaction; whether it was committed, and neither rolled back nor left to itself.
-async fn transact(url: &str, id: Uuid, dice: &mut Dice) -> sqlx::Result<bool> {
+async fn transact(url: &str, locked: bool, id: Uuid, dice: &mut Dice) -> sqlx::Result<bool> {
     let mut connection = PgConnection::connect(url).await?;
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT pg_current_xact_id()::text").execute(&mut *transaction).await?;
     pause(dice, 150).await;
-    sqlx::query(INSERT).bind(stream(dice)).bind(id).execute(&mut *transaction).await?;
+    let insert = if locked { INSERT_LOCKED } else { INSERT };
+    if locked {
+        sqlx::raw_sql(TURN).execute(&mut *transaction).await?;
+    }
+    sqlx::query(insert).bind(stream(dice)).bind(id).execute(&mut *transaction).await?;
     pause(dice, 50).await;
     match dice.between(0, 10) {
         0..2 => transaction.rollback().await?,
@@ -219,8 +234,19 @@ async fn collect(writers: Vec<JoinHandle<Written>>) -> Vec<Written> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: run ./test"]
 async fn a_reader_beside_writers_on_postgres_sees_every_event_once_in_order() {
+    check_postgres(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run ./test"]
+async fn a_reader_beside_locked_writers_on_postgres_sees_every_event_once_in_order() {
+    check_postgres(true).await;
+}
+
+async fn check_postgres(locked: bool) {
     let server = Server::start(Kind::Postgres, &[]).await;
-    let (url, mut dice) = (server.url(), Dice::new());
+    let options = if locked { "?append=locked" } else { "" };
+    let (url, mut dice) = (format!("{}{options}", server.url()), Dice::new());
     let store = EventStore::open(&url).await.unwrap();
     fill(&store).await;
     let (over, finished) = (Over::default(), Over::default());
@@ -229,7 +255,7 @@ async fn a_reader_beside_writers_on_postgres_sees_every_event_once_in_order() {
     let mut writers = start(&url, &over, &mut dice).await;
     writers.extend((0..RAW_WRITERS).map(|_| {
         let dice = Dice::of(dice.between(0, u64::MAX));
-        tokio::spawn(write_raw(url.clone(), over.clone(), dice))
+        tokio::spawn(write_raw(server.url(), locked, over.clone(), dice))
     }));
     let mut raw = server.raw().await;
     let kill = async || {

@@ -10,6 +10,7 @@ mod dice;
 mod gaps;
 mod killed;
 mod restored;
+mod secured;
 mod server;
 mod stopped;
 mod trouble;

@@ -136,6 +136,13 @@ impl Server {
         self.run("SELECT pg_reload_conf()").await;
     }
 
+    /// Lets everybody in whose connection is encrypted.
+    pub(crate) async fn only_encrypted(&self) {
+        let rules = "hostssl all all 127.0.0.1/32 trust\n";
+        fs::write(self.folder.path().join("data/pg_hba.conf"), rules).unwrap();
+        self.run("SELECT pg_reload_conf()").await;
+    }
+
     async fn answers(&mut self) {
         let url = self.url();
         let log = self.folder.path().join("log");
@@ -175,7 +182,7 @@ pub(crate) fn send(signal: &str, process: u32) {
 }
 
 /// A folder for a server, which is nobody's where we are root.
-fn room() -> TempDir {
+pub(crate) fn room() -> TempDir {
     let folder = TempDir::new().unwrap();
     if fs::metadata(folder.path()).unwrap().uid() == 0 {
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
@@ -194,7 +201,7 @@ pub(crate) fn program(name: &str) -> Command {
 }
 
 /// As a user who may run servers.
-fn lowered(mut command: Command, folder: &Path) -> Command {
+pub(crate) fn lowered(mut command: Command, folder: &Path) -> Command {
     if fs::metadata(folder).unwrap().uid() == NOBODY {
         command.uid(NOBODY).gid(NOBODY);
     }

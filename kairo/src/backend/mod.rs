@@ -62,11 +62,23 @@
 //! `kairo_saga` are as in SQLite; `claim`, `waits`, `held` and `ended` of a saga are for the store
 //! alone.
 //!
+//! How a store appends can be changed while it is used, to `'locked'` or back to `'gated'`, always
+//! together with the epoch. Processes that run follow at once, and do best when they are restarted:
+//!
+//! ```sql
+//! BEGIN;
+//! LOCK TABLE kairo_event IN ACCESS EXCLUSIVE MODE;
+//! UPDATE kairo_store SET append = 'locked', epoch = epoch + 1;
+//! COMMIT;
+//! ```
+//!
 //! ```sql
 //! SELECT time, payload::json ->> 'email' FROM kairo_log WHERE name = 'user.created';
 //! ```
 
 mod memory;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod partitions;
 mod plan;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -126,12 +138,17 @@ const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "redis
 ///   the same through TLS. All of its keys begin with `{shop}:`; the prefix is `kairo` where none
 ///   is named. The server must have `appendonly yes`, `appendfsync always` and `maxmemory-policy
 ///   noeviction`; with `?durability=relaxed` it need not, and may lose what it has acknowledged.
-///   Nothing is promised across a failover.
+///   Nothing is promised across a failover. `partitions` is as below.
 /// - `postgres://user:password@host:5432/shop` (or `postgresql:`) is a store on a PostgreSQL server
 ///   from version 13 on, in the first schema of the role's search path or in `?schema=shop`, which
 ///   is made where it is missing. `table=event_store` names the table of the events, `pool=10` the
 ///   number of connections beside those that only append; `sslmode`, `sslrootcert`, `sslcert`,
 ///   `sslkey` and `application_name` are those of libpq. Connecting takes 10 s at most.
+///   `append=locked` makes a store for a cluster in which others keep transactions open for long: its
+///   readers wait for none of them, and its processes append one after the other. `partitions=32`
+///   (1 to 64) says how many partitions new subscriptions get, and so among how many processes the
+///   work of one can be shared. Both are settled when the store is made: a URL without them takes
+///   what it finds, and one that says otherwise is refused.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a URL that is malformed or has an unknown scheme or option;

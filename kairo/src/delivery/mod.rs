@@ -100,6 +100,9 @@ pub trait Deliveries: Store {
         position: Position,
     ) -> BoxFuture<'a, Result<Option<Fate>>>;
 
+    /// How many partitions a new subscription gets.
+    fn partitions(&self) -> u32;
+
     /// A signal that rises when another process may have changed anything but the log: letters,
     /// delayed events, progress, pauses and claims. Like [`Store::watch`] it is a hint.
     fn watch_others(&self) -> watch::Receiver<u64>;

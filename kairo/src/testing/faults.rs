@@ -330,6 +330,10 @@ impl Deliveries for FaultyStore {
         Box::pin(self.call(Call::Fate, move || self.inner.fate(subscription, stream, position)))
     }
 
+    fn partitions(&self) -> u32 {
+        self.inner.partitions()
+    }
+
     fn watch_others(&self) -> watch::Receiver<u64> {
         self.inner.watch_others()
     }

@@ -6,7 +6,7 @@ mod place;
 
 use std::time::Duration;
 
-use kairo::{Version, store::Selection};
+use kairo::{Position, Version, store::Selection};
 use place::{Place, append, log, run};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -61,4 +61,22 @@ async fn a_transaction_that_holds_up_readers_is_shown_in_health() {
     run(&mut raw, "ROLLBACK").await;
     store.close().await.unwrap();
     kairo.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run ./test"]
+async fn under_the_lock_an_open_transaction_holds_up_nobody() {
+    let _turn = TURN.lock().await;
+    let place = Place::locked();
+    let store = place.store().await.unwrap();
+    let mut raw = place.raw().await;
+    run(&mut raw, "BEGIN; SELECT pg_current_xact_id(); LOCK TABLE kairo_member").await;
+    let first = store.commit(append("user-1", Version::Any)).await.unwrap().placed[0];
+    let second = store.commit(append("user-1", Version::At(1))).await.unwrap().placed[0];
+    let page = store.read_log(first.position, &Selection::All, 10).await.unwrap();
+    assert_eq!((page.events.len(), page.end, page.complete), (1, second.position, true));
+    assert_eq!(store.head().await.unwrap(), second.position);
+    assert_eq!(store.count(Position::START, &Selection::All, 10).await.unwrap(), 2);
+    run(&mut raw, "ROLLBACK").await;
+    store.close().await.unwrap();
 }

@@ -5,6 +5,7 @@
 
 mod away;
 mod deleting;
+mod locked;
 mod order;
 mod place;
 mod refused;
@@ -23,5 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 kairo::conformance!(
     laws,
     Place::new(),
+    #[ignore = "needs PostgreSQL: run ./test"]
+);
+
+kairo::conformance!(
+    laws_under_the_lock,
+    Place::locked(),
     #[ignore = "needs PostgreSQL: run ./test"]
 );

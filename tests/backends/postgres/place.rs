@@ -18,11 +18,28 @@ const SERVER: &str = "KAIRO_POSTGRES_URL";
 /// A schema of its own in the database.
 pub(crate) struct Place {
     pub(crate) schema: String,
+    /// What its URL says beside the schema.
+    options: &'static str,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { schema: format!("t{}", Clock::system().new_id().simple()) }
+        Self::with("")
+    }
+
+    /// A place whose URL says more.
+    pub(crate) fn with(options: &'static str) -> Self {
+        Self { schema: format!("t{}", Clock::system().new_id().simple()), options }
+    }
+
+    /// A place whose appends are locked.
+    pub(crate) fn locked() -> Self {
+        Self::with("&append=locked")
+    }
+
+    /// The same tables by another URL.
+    pub(crate) fn again(&self, options: &'static str) -> Self {
+        Self { schema: self.schema.clone(), options }
     }
 
     pub(crate) fn server() -> String {
@@ -37,7 +54,8 @@ impl Place {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("{}?schema={}&application_name={}", Self::server(), self.schema, self.schema)
+        let Self { schema, options } = self;
+        format!("{}?schema={schema}&application_name={schema}{options}", Self::server())
     }
 
     pub(crate) async fn store(&self) -> kairo::Result<Arc<dyn Backend>> {

@@ -25,6 +25,8 @@ async fn a_url_that_is_none_says_what_is() {
     check(open("postgres://h/x?table=A").await, &["`table` is `A`", "1 to 48"]);
     check(open("postgres://h/x?schema=a.b").await, &["`schema` is `a.b`"]);
     check(open("postgres://h/x?pool=many").await, &["`pool` is `many`", "1 to 1000"]);
+    check(open("postgres://h/x?append=loked").await, &["`append` is `loked`", "`locked`?"]);
+    check(open("postgres://h/x?partitions=0").await, &["`partitions` is `0`", "1 to 64"]);
 }
 
 #[tokio::test]
@@ -51,7 +53,7 @@ async fn a_newer_schema_is_refused() {
     place.store().await.unwrap().close().await.unwrap();
     run(&mut place.raw().await, "INSERT INTO kairo_schema VALUES (99)").await;
     let newer = place.store().await;
-    assert!(matches!(newer, Err(Error::NewerSchema { found: 99, known: 3, .. })), "{newer:?}");
+    assert!(matches!(newer, Err(Error::NewerSchema { found: 99, known: 4, .. })), "{newer:?}");
 }
 
 #[tokio::test]

@@ -144,3 +144,16 @@ async fn a_lease_runs_out_on_the_clock_of_the_server() {
     assert_eq!(store.join(&other, LEASE).await.unwrap(), [other]);
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run ./test"]
+async fn a_store_keeps_the_number_of_partitions_that_it_was_made_with() {
+    let place = Place::with("&partitions=6");
+    let made = place.store().await.unwrap();
+    let store = place.again("").store().await.unwrap();
+    let all = claim(&*store, member("one").id, 64).await.unwrap();
+    assert_eq!((all.partitions.len(), store.partitions()), (6, 6));
+    let refused = place.again("&partitions=7").store().await.unwrap_err().to_string();
+    assert!(refused.contains("have 6 partitions, not 7 as the URL has it"), "{refused}");
+    close([made, store]).await;
+}

@@ -27,6 +27,7 @@ async fn a_url_that_is_none_says_what_is() {
     check(open("redis://localhost?prefix={a}").await, &["`prefix` cannot be `{a}`", "1 to 64"]);
     check(open("redis://localhost?prefix=").await, &["`prefix` cannot be ``"]);
     check(open("redis://localhost?durability=relaxd").await, &["did you mean `relaxed`?"]);
+    check(open("redis://localhost?partitions=65").await, &["`partitions` is `65`", "1 to 64"]);
 }
 
 #[tokio::test]

@@ -132,3 +132,20 @@ async fn a_claim_whose_answer_is_lost_is_made_again() {
     assert!(store.remove_subscription("mail".to_owned()).await.unwrap());
     store.commit(append("user-1", Version::NoStream)).await.unwrap();
 }
+
+#[tokio::test]
+#[ignore = "needs Redis: run ./test"]
+async fn a_store_keeps_the_number_of_partitions_that_it_was_made_with() {
+    let place = Place::new();
+    let open = async |options: &str| {
+        kairo::backend::open(&format!("{}{options}", place.url()), &Clock::system()).await
+    };
+    let made = open("&partitions=6").await.unwrap();
+    let store = open("").await.unwrap();
+    let all = claim(&store, member("one").id, 64).await.unwrap();
+    assert_eq!((all.partitions.len(), store.partitions()), (6, 6));
+    let refused = open("&partitions=7").await.unwrap_err().to_string();
+    assert!(refused.contains("have 6 partitions, not 7 as the URL has it"), "{refused}");
+    made.close().await.unwrap();
+    store.close().await.unwrap();
+}

@@ -150,15 +150,12 @@ impl Deliveries for MemoryStore {
         })
     }
 
+    fn partitions(&self) -> u32 {
+        if self.shared { partition::PARTITIONS } else { 1 }
+    }
+
     fn watch_others(&self) -> watch::Receiver<u64> {
         self.others.subscribe()
-    }
-}
-
-impl MemoryStore {
-    /// How many partitions a new subscription gets.
-    const fn partitions(&self) -> u32 {
-        if self.shared { partition::PARTITIONS } else { 1 }
     }
 }
 

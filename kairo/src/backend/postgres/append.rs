@@ -19,10 +19,25 @@ use crate::{
     store::{Append, Committed, Placed, Unit, Version},
 };
 
-/// The epoch, and the id of the statement's own transaction.
+/// The lock of a store `o` whose appends are locked, until the transaction ends.
+macro_rules! turn {
+    () => {
+        "pg_advisory_xact_lock(hashtextextended('kairo append', o.tableoid::bigint))"
+    };
+}
+pub(super) use turn;
+
+/// The epoch, and the id of the statement's own transaction; or, where appends are locked, the
+/// same order for all. The lock is taken before the row is there, and so before an event that is
+/// made of it gets its sequence.
 macro_rules! writer {
     () => {
-        "(SELECT epoch, pg_current_xact_id()::text::bigint AS order_id FROM {s}kairo_store) AS s"
+        concat!(
+            "(SELECT o.epoch, CASE WHEN k.held IS NULL THEN pg_current_xact_id()::text::bigint \
+              ELSE 1 END AS order_id FROM {s}kairo_store AS o LEFT JOIN LATERAL (SELECT ",
+            turn!(),
+            "::text AS held WHERE o.append = 'locked') AS k ON true) AS s"
+        )
     };
 }
 pub(super) use writer;

@@ -18,10 +18,7 @@ use super::{
 };
 use crate::{
     backend::shares::{Held, take},
-    delivery::{
-        Checkpoint, Claim, Claimed, Partitions,
-        partition::{PARTITIONS, PARTITIONS_MAX},
-    },
+    delivery::{Checkpoint, Claim, Claimed, Partitions, partition::PARTITIONS_MAX},
     error::Result,
     handler::entry::StartAt,
     store::Position,
@@ -59,6 +56,8 @@ pub(super) struct Claiming<'a> {
     pub(super) claims: &'a [Claim],
     /// Where those begin that are new and want only what is to come.
     pub(super) head: Position,
+    /// How many partitions they get.
+    pub(super) partitions: u32,
 }
 
 impl Change for Claiming<'_> {
@@ -104,7 +103,7 @@ impl Claiming<'_> {
             }
         }
         let names: Vec<&str> = claims.iter().map(|claim| claim.subscription.as_str()).collect();
-        let insert = tables.query(INSERT_NEW).bind(&names).bind(PARTITIONS.cast_signed());
+        let insert = tables.query(INSERT_NEW).bind(&names).bind(self.partitions.cast_signed());
         answered(insert.execute(&mut *connection)).await?;
         let mut known = Known::lock(connection, tables, &names).await?;
         let mut claimed = Vec::with_capacity(claims.len());

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Change, PostgresStore, Shared,
-    append::{Actual, Appended, append_many, append_one, last_of, read, writer},
+    append::{Actual, Appended, append_many, append_one, last_of, read, turn, writer},
     connections::answered,
     failure::{Trouble, is_lost, is_race},
     lanes::{Batch, Entry},
@@ -56,6 +56,14 @@ const FIND: &str = "SELECT epoch, order_id, sequence, version, id FROM {event} \
 const LOCK: &str = "SELECT pg_advisory_xact_lock(k) FROM (SELECT \
      hashtextextended('kairo ' || $2 || ' ' || stream, 0) AS k \
      FROM unnest($1::text[]) AS w (stream) ORDER BY 1) AS keys";
+
+/// A process that stops here stops all who append, so it may do so for less than otherwise.
+const TURN: &str = concat!(
+    "SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+     LOCK TABLE {event} IN ROW EXCLUSIVE MODE; SELECT ",
+    turn!(),
+    " FROM {s}kairo_store AS o"
+);
 
 impl PostgresStore {
     pub(super) async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
@@ -129,7 +137,9 @@ impl Shared {
 
     /// Appends a unit in one statement, or where that does not do, in a transaction.
     async fn append_alone(&self, unit: &Unit) -> Result<Committed> {
-        for _ in 0..QUICK_MAX {
+        // Under the lock nobody is quicker, and a transaction can look after it has that.
+        let tries = if self.is_locked() { 1 } else { QUICK_MAX };
+        for _ in 0..tries {
             let mut lease = self.appenders.lend().await?;
             let appended = append_unit(&mut lease.connection, &self.tables, unit).await;
             lease.end(appended.as_ref().err());
@@ -211,7 +221,8 @@ impl Shared {
     /// Writes a unit in a transaction. If it may have taken effect already, in which case it has
     /// nothing but appends and sagas, that is found out first.
     async fn write(&self, unit: &Unit, doubtful: bool) -> Result<Committed> {
-        let committed = self.transact(WRITING, &Writing { unit, doubtful }).await?;
+        let locked = self.is_locked();
+        let committed = self.transact(WRITING, &Writing { unit, doubtful, locked }).await?;
         if !committed.placed.is_empty() || !unit.removals.is_empty() {
             self.wake();
         }
@@ -247,6 +258,8 @@ async fn append_unit(
 struct Writing<'a> {
     unit: &'a Unit,
     doubtful: bool,
+    /// Whether the transaction waits for its turn to append before it looks.
+    locked: bool,
 }
 
 impl Change for Writing<'_> {
@@ -270,6 +283,8 @@ impl Change for Writing<'_> {
         }
         if !unit.removals.is_empty() {
             streams::lock(connection, tables).await?;
+        } else if self.locked && !unit.appends.is_empty() {
+            take_turn(connection, tables).await?;
         }
         let mut seen = Seen::look(connection, tables, unit).await?;
         let mut plan = Plan::make(unit, &mut seen)?;
@@ -293,6 +308,13 @@ impl Change for Writing<'_> {
         }
         Ok(Committed { placed: plan.placed })
     }
+}
+
+/// Waits until nobody else appends; what the transaction then sees is what it appends to. The table
+/// is locked before, as it is by a statement that appends, so that a deletion that waits for the
+/// table does not wait for this one as well.
+async fn take_turn(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<()> {
+    answered(sqlx::raw_sql(tables.script(TURN)).execute(connection)).await.map(drop)
 }
 
 fn streams(unit: &Unit) -> Vec<&str> {

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     failure::{Failing, is_lost},
     server,
+    settings::Settings,
     tables::{Statement, Tables},
 };
 use crate::error::{Error, Result};
@@ -39,6 +40,7 @@ const ANSWER_MAX: Duration = Duration::from_mins(1);
 pub(super) struct Connector {
     pub(super) options: PgConnectOptions,
     pub(super) tables: Arc<Tables>,
+    pub(super) settings: Settings,
     pub(super) failing: Failing,
 }
 

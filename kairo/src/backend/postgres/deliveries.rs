@@ -47,7 +47,8 @@ impl Deliveries for PostgresStore {
             check_claims(&claims)?;
             // Read before anything is locked: an event that is appended later lies behind it.
             let head = self.settled_head().await?;
-            let claiming = Claiming { owner, claims: &claims, head };
+            let partitions = self.partitions();
+            let claiming = Claiming { owner, claims: &claims, head, partitions };
             let claimed = self.shared.transact("claiming subscriptions of", &claiming).await?;
             self.shared.tell_others();
             Ok(claimed)
@@ -93,6 +94,10 @@ impl Deliveries for PostgresStore {
         position: Position,
     ) -> BoxFuture<'a, Result<Option<Fate>>> {
         Box::pin(self.fate_of(subscription, stream, position))
+    }
+
+    fn partitions(&self) -> u32 {
+        self.shared.connector.settings.partitions
     }
 
     fn watch_others(&self) -> watch::Receiver<u64> {

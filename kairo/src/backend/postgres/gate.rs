@@ -1,5 +1,5 @@
 //! The gate: how far the log can be read, because no transaction is open that may still append
-//! before that.
+//! before that. Where appends are locked, none may, and everything can be read.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use sqlx::{Row, postgres::PgRow};
 
 use super::{
     PostgresStore,
-    rows::{count, int, place},
+    rows::{int, place},
 };
-use crate::{error::Result, store::Position};
+use crate::store::Position;
 
 /// The pauses between looks at a log of which something is still behind the gate; the last one is
 /// repeated.
@@ -25,16 +25,11 @@ const PAUSES: [Duration; 6] = [
 /// How often the log is looked at while something is behind the gate: for two seconds or more.
 const LOOKS_MAX: usize = 128;
 
-/// How long a transaction may be open before it is talked about, in seconds.
-const OPEN_MAX: i64 = 10;
-
-/// The most events that are counted behind the gate.
-const WAITING_MAX: i64 = 1_000_000;
-
 /// The gate `g`, and what was appended last, before or behind it, as `l`.
 macro_rules! gate {
     () => {
-        "(SELECT epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS order_id, \
+        "(SELECT epoch, CASE append WHEN 'locked' THEN 9223372036854775807 \
+          ELSE pg_snapshot_xmin(pg_current_snapshot())::text::bigint END AS order_id, \
           newest_epoch, newest_order, newest_sequence FROM {s}kairo_store) AS g \
          LEFT JOIN LATERAL (SELECT epoch, order_id FROM {event} \
           ORDER BY epoch DESC, order_id DESC, sequence DESC LIMIT 1) AS l ON true"
@@ -56,20 +51,6 @@ pub(super) use gate_columns;
 /// The number of these columns.
 pub(super) const GATE_COLUMNS: usize = 7;
 
-/// The oldest open transaction, prepared ones included, if it has been open for too long.
-const HOLDER: &str = concat!(
-    "SELECT h.who, h.seconds, (SELECT count(*) FROM (SELECT FROM {event} \
-      WHERE (epoch, order_id) >= (g.epoch, g.order_id) LIMIT $2) AS w) FROM ",
-    gate!(),
-    " JOIN LATERAL (SELECT who, extract(epoch FROM clock_timestamp() - since)::bigint AS seconds \
-      FROM (SELECT backend_xid AS xid, xact_start AS since, \
-       format('process %s of the server, database `%s`, application `%s`', pid, datname, \
-        application_name) AS who FROM pg_stat_activity WHERE backend_xid IS NOT NULL \
-       UNION ALL SELECT transaction, prepared, format('`%s`, prepared in database `%s`', gid, \
-        database) FROM pg_prepared_xacts) AS x ORDER BY age(xid) DESC LIMIT 1) AS h \
-     ON $1 <= h.seconds"
-);
-
 /// The epoch and order of a transaction.
 pub(super) type Order = (i32, i64);
 
@@ -79,9 +60,9 @@ pub(super) struct Gate {
     /// What has this order or a later one cannot be read yet.
     pub(super) first_hidden: Order,
     /// The order of what was appended last, also when it has been deleted.
-    last: Order,
+    pub(super) last: Order,
     /// The place that the log had reached when events were last deleted.
-    deleted: Position,
+    pub(super) deleted: Position,
 }
 
 impl Gate {
@@ -131,23 +112,5 @@ impl PostgresStore {
         let pause = PAUSES[(wait.looks - 1).min(PAUSES.len() - 1)];
         self.shared.clock.sleep(pause).await;
         true
-    }
-
-    /// What keeps readers from the end of the log, if it has done so for too long.
-    pub(super) async fn held_open(&self) -> Result<Option<String>> {
-        let statement = || self.shared.tables.query(HOLDER).bind(OPEN_MAX).bind(WAITING_MAX);
-        let rows = self.shared.pool.fetch("looking at", statement).await?;
-        let read = |row: &PgRow| -> sqlx::Result<Option<String>> {
-            let (who, seconds): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
-            let waiting = count(row, 2)?;
-            Ok((0 < waiting).then(|| {
-                format!(
-                    "events that nobody can read yet: {waiting}, behind a transaction that has \
-                     been open for {seconds} s: {who}"
-                )
-            }))
-        };
-        let held = rows.first().map_or(Ok(None), read);
-        held.map_err(|error| self.unreadable(error))
     }
 }

@@ -13,18 +13,13 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
+use super::settings::Append;
 use crate::{
     error::{Error, Result},
     event::name::StreamName,
     journal::SagaChange,
     store::{Committed, Unit},
 };
-
-/// How many units are written by their own callers at a time.
-pub(super) const ALONE_MAX: usize = 8;
-
-/// How many batches are written at a time.
-pub(super) const LANES: usize = 2;
 
 /// The most units that have come in and are not done; whoever comes then waits for room.
 const WAITING_MAX: u32 = 4_096;
@@ -38,9 +33,30 @@ const BATCH_EVENTS_MAX: usize = 1_024;
 /// The most payload in a batch, in bytes, beyond that of its last unit.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How many append at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crew {
+    /// How many units are written by their own callers.
+    pub(super) alone_max: usize,
+    /// How many batches are written.
+    pub(super) lanes: usize,
+}
+
+impl Crew {
+    /// As many as commit side by side with profit: where a lock is held until the commit, each
+    /// commit should take along as much as there is.
+    pub(super) fn of(append: Append) -> Self {
+        match append {
+            Append::Gated => Self { alone_max: 8, lanes: 2 },
+            Append::Locked => Self { alone_max: 1, lanes: 1 },
+        }
+    }
+}
+
 /// The way to the lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    alone_max: usize,
     state: Mutex<State>,
     room: Arc<Semaphore>,
     queued: Notify,
@@ -95,9 +111,10 @@ pub(super) struct Batch {
 }
 
 impl Lanes {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(crew: Crew) -> Self {
         let room = Arc::new(Semaphore::new(WAITING_MAX as usize));
-        Self { state: Mutex::default(), room, queued: Notify::new() }
+        let alone_max = crew.alone_max;
+        Self { alone_max, state: Mutex::default(), room, queued: Notify::new() }
     }
 
     /// Brings a unit, once there is room.
@@ -110,7 +127,7 @@ impl Lanes {
         if state.closed {
             return Err(Error::Closed);
         }
-        if state.waiting.is_empty() && state.flying < ALONE_MAX && state.may_fly(&unit) {
+        if state.waiting.is_empty() && state.flying < self.alone_max && state.may_fly(&unit) {
             let (lanes, (streams, sagas)) = (Arc::clone(self), state.take_off(&unit));
             let flight = Flight { lanes, streams, sagas, units: 1, _rooms: vec![room] };
             return Ok(Entry::Alone(flight, unit));

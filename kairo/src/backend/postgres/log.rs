@@ -8,7 +8,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 use tokio::sync::watch;
 
 use super::{
-    PostgresStore,
+    PostgresStore, Shared,
     gate::{GATE_COLUMNS, Gate, Wait, gate, gate_columns},
     pages::{self, Looked, found, readable, recorded, recorded_columns},
     rows::{bind_place, count, event_columns, int},
@@ -187,6 +187,7 @@ impl PostgresStore {
                 Ok((gate, found(row, GATE_COLUMNS)?.unwrap_or_default().max(gate.newest())))
             });
             let (gate, head) = read.map_err(|error| self.unreadable(error))?;
+            self.note(gate);
             if !self.waits(&mut wait, gate).await {
                 return Ok(head);
             }
@@ -205,6 +206,7 @@ impl PostgresStore {
             let rows = self.shared.pool.fetch("reading", statement).await?;
             let looked = Looked::read(&rows, selection).map_err(|error| self.unreadable(error))?;
             let gate = looked.gate;
+            self.note(gate);
             let mut page = looked.into_page(after, limit);
             // A follower of the whole log comes back for the rest at once.
             let goes_on = *selection == Selection::All && !page.events.is_empty();
@@ -216,6 +218,11 @@ impl PostgresStore {
                 return Ok(page);
             }
         }
+    }
+
+    fn note(&self, gate: Gate) {
+        let Shared { held, clock, failing, .. } = &*self.shared;
+        held.note(gate, clock, failing.url());
     }
 
     async fn settled_count(

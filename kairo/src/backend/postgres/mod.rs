@@ -5,6 +5,9 @@
 //! up to the gate, the oldest transaction that is still open, so that nothing can come in before
 //! what has been read. And what is expected of streams is checked by the statement that appends,
 //! while a unique index has the last word.
+//!
+//! A store that is made with `append=locked` has no gate: a lock brings appends into the order of
+//! their commits, and the log is ordered by sequence alone.
 
 mod append;
 mod claims;
@@ -14,6 +17,7 @@ mod deliveries;
 mod facts;
 mod failure;
 mod gate;
+mod held;
 mod journal;
 mod lanes;
 mod letters;
@@ -30,6 +34,7 @@ mod schema;
 mod seen;
 mod selection;
 mod server;
+mod settings;
 mod shares;
 mod steering;
 mod streams;
@@ -50,8 +55,10 @@ use self::{
     connections::{Connections, Connector, answered},
     failure::{Failing, Trouble, is_lost, is_race},
     gate::Order,
-    lanes::{ALONE_MAX, LANES, Lanes},
+    held::Held,
+    lanes::{Crew, Lanes},
     notify::News,
+    settings::Append,
     tables::Tables,
 };
 use super::url::StoreUrl;
@@ -95,6 +102,8 @@ struct Shared {
     news: News,
     /// Who this process is to the others.
     me: Uuid,
+    /// What hides events at present.
+    held: Held,
     /// The oldest open transaction, if it has been waited for in vain.
     stuck: Mutex<Option<Order>>,
     /// Pauses between two tries; other clocks may stand still while the server works.
@@ -119,22 +128,24 @@ impl PostgresStore {
     fn start(connector: Connector, connection: PgConnection, pool: usize) -> Self {
         let connector = Arc::new(connector);
         let clock = Clock::system();
+        let crew = Crew::of(connector.settings.append);
         let shared = Arc::new(Shared {
             tables: Arc::clone(&connector.tables),
             failing: connector.failing.clone(),
             pool: Connections::new(&connector, pool),
-            appenders: Connections::new(&connector, ALONE_MAX + LANES),
-            lanes: Arc::new(Lanes::new()),
+            appenders: Connections::new(&connector, crew.alone_max + crew.lanes),
+            lanes: Arc::new(Lanes::new(crew)),
             commits: watch::Sender::new(0),
             others: watch::Sender::new(0),
             news: News::default(),
             me: clock.new_id(),
+            held: Held::default(),
             stuck: Mutex::default(),
             clock,
             connector,
         });
         shared.pool.add(connection);
-        let lanes = (0..LANES).map(|_| {
+        let lanes = (0..crew.lanes).map(|_| {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move { shared.run_lane().await })
         });
@@ -224,6 +235,11 @@ impl Shared {
 
     fn wake_watchers(&self) {
         self.commits.send_modify(|commits| *commits += 1);
+    }
+
+    /// Whether appends wait for each other.
+    fn is_locked(&self) -> bool {
+        self.connector.settings.append == Append::Locked
     }
 
     fn is_stuck(&self, gate: Order) -> bool {

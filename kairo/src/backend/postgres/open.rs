@@ -9,7 +9,9 @@ use super::{
     connections::{Connector, answered, connect},
     failure::Failing,
     options::Options,
-    schema, server,
+    schema::{self, Made},
+    server,
+    settings::Settings,
     tables::Tables,
 };
 use crate::{
@@ -28,9 +30,11 @@ pub(super) async fn store(url: &StoreUrl, now: Timestamp) -> Result<PostgresStor
         None => first_schema(&mut connection, url, &failing).await?,
     };
     let tables = Arc::new(Tables::new(&schema, &options.table));
-    schema::prepare(&mut connection, &tables, now, &failing).await?;
+    let made = Made { now, settings: options.wanted.or_default() };
+    schema::prepare(&mut connection, &tables, &made, &failing).await?;
+    let settings = Settings::read(&mut connection, &tables, options.wanted, &failing).await?;
     server::check(&mut connection, &tables, &failing).await?;
-    let connector = Connector { options: options.connect, tables, failing };
+    let connector = Connector { options: options.connect, tables, settings, failing };
     Ok(PostgresStore::start(connector, connection, options.pool))
 }
 

@@ -7,9 +7,15 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use super::tables::is_name;
+use super::{
+    settings::{Append, Wanted},
+    tables::is_name,
+};
 use crate::{
-    backend::url::{StoreUrl, quoted},
+    backend::{
+        partitions,
+        url::{StoreUrl, hint, quoted},
+    },
     error::Result,
 };
 
@@ -39,6 +45,8 @@ pub(super) struct Options {
     pub(super) table: String,
     /// How many connections there are beside those that only append.
     pub(super) pool: usize,
+    /// What the store must have been made with, or is.
+    pub(super) wanted: Wanted,
 }
 
 impl Options {
@@ -48,16 +56,19 @@ impl Options {
     /// [`Error::Invalid`](crate::Error::Invalid) naming the part that is wrong, and never the
     /// password.
     pub(super) fn parse(url: &StoreUrl) -> Result<Self> {
-        let [table, schema, pool, mode, root_cert, cert, key, application] = url.options([
-            "table",
-            "schema",
-            "pool",
-            "sslmode",
-            "sslrootcert",
-            "sslcert",
-            "sslkey",
-            "application_name",
-        ])?;
+        let [table, schema, pool, append, count, mode, root_cert, cert, key, application] = url
+            .options([
+                "table",
+                "schema",
+                "pool",
+                "append",
+                "partitions",
+                "sslmode",
+                "sslrootcert",
+                "sslcert",
+                "sslkey",
+                "application_name",
+            ])?;
         let mut connect = server(url)?;
         if let Some(mode) = mode {
             connect = connect.ssl_mode(ssl_mode(url, mode)?);
@@ -72,7 +83,12 @@ impl Options {
             connect = connect.ssl_client_key(file);
         }
         connect = connect.application_name(application.unwrap_or("kairo"));
+        let wanted = Wanted {
+            append: append.map(|mode| append_mode(url, mode)).transpose()?,
+            partitions: count.map(|count| partitions::parse(url, count)).transpose()?,
+        };
         Ok(Self {
+            wanted,
             connect: connect.disable_statement_logging(),
             schema: schema.map(|name| checked(url, "schema", name)).transpose()?,
             table: table.map_or(Ok(TABLE.to_owned()), |name| table_name(url, name))?,
@@ -111,6 +127,13 @@ fn table_name(url: &StoreUrl, name: &str) -> Result<String> {
     Ok(name)
 }
 
+fn append_mode(url: &StoreUrl, name: &str) -> Result<Append> {
+    Append::of_name(name).ok_or_else(|| {
+        let hint = hint(name, &Append::NAMES);
+        url.invalid(format!("`append` is `{name}`{hint}; use `gated` or `locked`"))
+    })
+}
+
 fn pool_size(url: &StoreUrl, count: &str) -> Result<usize> {
     let size = count.parse().ok().filter(|size| (1..=POOL_MAX).contains(size));
     size.ok_or_else(|| url.invalid(format!("`pool` is `{count}`; use 1 to {POOL_MAX}")))
@@ -143,6 +166,8 @@ mod tests {
         check_refused("?table=kairo_parked", "names in `kairo_` are taken");
         check_refused("?schema=a-b", "`schema` is `a-b`");
         check_refused("?pool=0", "`pool` is `0`; use 1 to 1000");
+        check_refused("?append=loked", "`append` is `loked` (did you mean `locked`?)");
+        check_refused("?partitions=65", "`partitions` is `65`; use 1 to 64");
         check_refused("?sslmode=on", "`sslmode` is `on`");
         check_refused("?tabl=x", "did you mean `table`?");
     }

@@ -6,6 +6,7 @@ use super::{
     connections::answered,
     failure::{Failing, Trouble, code},
     rows::firsts,
+    settings::Settings,
     tables::{Tables, quoted},
 };
 use crate::{
@@ -18,10 +19,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_spine.sql"),
     include_str!("migrations/0002_failures.sql"),
     include_str!("migrations/0003_sagas.sql"),
+    include_str!("migrations/0004_settings.sql"),
 ];
 
 /// The schema version that this binary knows.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 /// The oldest server that knows what we ask of it, as it numbers itself.
 const SERVER_MIN: u32 = 130_000;
@@ -47,6 +49,12 @@ const RELATIONS: [&str; 14] = [
     "kairo_log",
 ];
 
+/// What a store is made with.
+pub(super) struct Made {
+    pub(super) now: Timestamp,
+    pub(super) settings: Settings,
+}
+
 /// What a schema holds.
 enum State {
     /// Nothing of ours.
@@ -63,7 +71,7 @@ enum State {
 pub(super) async fn prepare(
     connection: &mut PgConnection,
     tables: &Tables,
-    now: Timestamp,
+    made: &Made,
     failing: &Failing,
 ) -> Result {
     check_server(connection, failing).await?;
@@ -72,7 +80,7 @@ pub(super) async fn prepare(
     if is_current(&state, tables, failing)? {
         return Ok(());
     }
-    let migrated = migrate(connection, tables, now, failing).await;
+    let migrated = migrate(connection, tables, made, failing).await;
     migrated.map_err(|trouble| failing.trouble("migrating", trouble))
 }
 
@@ -161,7 +169,7 @@ fn is_current(state: &State, tables: &Tables, failing: &Failing) -> Result<bool>
 async fn migrate(
     connection: &mut PgConnection,
     tables: &Tables,
-    now: Timestamp,
+    made: &Made,
     failing: &Failing,
 ) -> Result<(), Trouble> {
     let mut transaction = connection.begin().await?;
@@ -181,7 +189,7 @@ async fn migrate(
         answered(tables.query(insert).bind(number).execute(&mut *transaction)).await?;
     }
     if matches!(state, State::Blank) {
-        introduce(&mut transaction, tables, now).await?;
+        introduce(&mut transaction, tables, made).await?;
     }
     transaction.commit().await?;
     Ok(())
@@ -205,11 +213,13 @@ async fn begin(connection: &mut PgConnection, tables: &Tables) -> sqlx::Result<i
 async fn introduce(
     connection: &mut PgConnection,
     tables: &Tables,
-    now: Timestamp,
+    made: &Made,
 ) -> sqlx::Result<()> {
-    let insert = "INSERT INTO {s}kairo_store (event_table, created, epoch, server, timeline) \
-         SELECT $1, $2, 0, system_identifier::text, \
-         substring(pg_walfile_name(pg_current_wal_lsn()) for 8) FROM pg_control_system()";
+    let insert = "INSERT INTO {s}kairo_store (event_table, created, epoch, server, timeline, \
+         append, partitions) SELECT $1, $2, 0, system_identifier::text, \
+         substring(pg_walfile_name(pg_current_wal_lsn()) for 8), $3, $4 FROM pg_control_system()";
+    let Made { now, settings } = made;
     let insert = tables.query(insert).bind(tables.event()).bind(now.as_microsecond());
+    let insert = insert.bind(settings.append.name()).bind(settings.partitions.cast_signed());
     answered(insert.execute(connection)).await.map(drop)
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     append::{
         Appended, append_fitting, deal, expectation, fits, gone_of, last_of, many, order, read,
-        streams, version, writer,
+        streams, turn, version, writer,
     },
     connections::answered,
     rows::{bind_event, event_columns, event_rows, int},

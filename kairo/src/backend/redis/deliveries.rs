@@ -19,7 +19,6 @@ use crate::{
     },
     delivery::{
         Checkpoint, Claim, Claimed, Deliveries, Fate, Partitions, Share, Steer, SubscriptionRow,
-        partition::PARTITIONS,
     },
     error::Result,
     event::name::StreamName,
@@ -104,6 +103,10 @@ impl Deliveries for RedisStore {
         })
     }
 
+    fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
     fn watch_others(&self) -> watch::Receiver<u64> {
         self.signal.others()
     }
@@ -130,7 +133,9 @@ impl RedisStore {
         let names: Vec<_> =
             claims.iter().map(|claim| claim.subscription.as_str()).chain(old).collect();
         let plan = |draft: &mut Draft| {
-            claims.iter().map(|claim| plan_claim(draft, owner, claim)).collect::<Result<Vec<_>>>()
+            let count = self.partitions;
+            let plan = |claim| plan_claim(draft, owner, claim, count);
+            claims.iter().map(plan).collect::<Result<Vec<_>>>()
         };
         let action = "claiming subscriptions of";
         let (shares, mut holdings) = self.change(action, &names, plan).await?;
@@ -143,8 +148,14 @@ impl RedisStore {
     }
 }
 
-/// The subscription with its new share, which is free or was the owner's before.
-fn plan_claim(draft: &mut Draft, owner: Uuid, claim: &Claim) -> Result<Option<(Place, Held)>> {
+/// The subscription with its new share, which is free or was the owner's before; one that is new
+/// gets `count` partitions.
+fn plan_claim(
+    draft: &mut Draft,
+    owner: Uuid,
+    claim: &Claim,
+    count: u32,
+) -> Result<Option<(Place, Held)>> {
     let name = claim.subscription.as_str();
     if let Some(old) = &claim.renamed_from
         && draft.place(name).is_none()
@@ -153,7 +164,7 @@ fn plan_claim(draft: &mut Draft, owner: Uuid, claim: &Claim) -> Result<Option<(P
     }
     let mut place = match draft.place(name) {
         Some(place) => place.clone(),
-        None => begin(draft, claim.start)?,
+        None => begin(draft, claim.start, count)?,
     };
     let alive = draft.alive.clone();
     let is_free =
@@ -171,13 +182,13 @@ fn plan_claim(draft: &mut Draft, owner: Uuid, claim: &Claim) -> Result<Option<(P
 }
 
 /// A new subscription. The generation is the first epoch, which no earlier one of the name had.
-fn begin(draft: &Draft, start: StartAt) -> Result<Place> {
+fn begin(draft: &Draft, start: StartAt, count: u32) -> Result<Place> {
     let low_water = match start {
         StartAt::Now => draft.head,
         StartAt::Beginning => Position::START,
     };
     let epoch = draft.epoch + 1;
-    let share = Held::free(Partitions::all(PARTITIONS)?, epoch, Checkpoint::at(low_water));
+    let share = Held::free(Partitions::all(count)?, epoch, Checkpoint::at(low_water));
     let generation = steering::generation(epoch);
     Ok(Place { generation, paused: false, shares: vec![share], failure: None })
 }

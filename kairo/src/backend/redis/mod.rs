@@ -66,6 +66,8 @@ pub(crate) struct RedisStore {
     meta: String,
     /// Tells the store from another one that is made in its place.
     store: String,
+    /// How many partitions a new subscription gets.
+    partitions: u32,
     /// Whether the server may acknowledge what is not on its disk.
     is_relaxed: bool,
 }

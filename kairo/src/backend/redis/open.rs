@@ -16,7 +16,10 @@ use super::{
     signal::Signal,
 };
 use crate::{
-    backend::url::{StoreUrl, hint},
+    backend::{
+        partitions,
+        url::{StoreUrl, hint},
+    },
     clock::Clock,
     error::{Error, Result},
 };
@@ -52,7 +55,8 @@ pub(super) async fn open(url: &StoreUrl, clock: &Clock) -> Result<RedisStore> {
     let home = format!("{{{}}}:", place.prefix);
     let requests = Requests::new(clock.new_id());
     let meta = format!("{home}meta");
-    let store = begin(&link, &meta, &requests.client, clock).await?;
+    let (store, partitions) =
+        begin(&link, &meta, &requests.client, place.partitions, clock).await?;
     let channel = format!("{home}commits");
     // Whoever may not do it learns it now; nobody knows this client yet.
     let mut publish = redis::cmd("PUBLISH");
@@ -63,7 +67,18 @@ pub(super) async fn open(url: &StoreUrl, clock: &Clock) -> Result<RedisStore> {
     tasks.spawn(keep_remembered(Arc::clone(&link), format!("{home}client:{}", requests.client)));
     let tasks = Mutex::new(tasks);
     let (clock, is_relaxed) = (clock.clone(), place.relaxed);
-    Ok(RedisStore { link, requests, signal, tasks, clock, home, meta, store, is_relaxed })
+    Ok(RedisStore {
+        link,
+        requests,
+        signal,
+        tasks,
+        clock,
+        home,
+        meta,
+        store,
+        partitions,
+        is_relaxed,
+    })
 }
 
 /// What a URL says.
@@ -71,16 +86,19 @@ struct Place {
     client: Client,
     prefix: String,
     relaxed: bool,
+    /// How many partitions the store must have been made with, or is.
+    partitions: Option<u32>,
     /// The URL without secrets.
     shown: String,
 }
 
 impl Place {
     fn parse(url: &StoreUrl) -> Result<Self> {
-        let [prefix, durability] = url.options(["prefix", "durability"])?;
+        let [prefix, durability, count] = url.options(["prefix", "durability", "partitions"])?;
         let prefix = prefix.unwrap_or(PREFIX_DEFAULT);
         check_prefix(url, prefix)?;
         let relaxed = is_relaxed(url, durability)?;
+        let partitions = count.map(|count| partitions::parse(url, count)).transpose()?;
         if url.scheme() == "rediss" && CryptoProvider::get_default().is_none() {
             // It fails where another thread was quicker, and then there is one.
             let _ = ring::default_provider().install_default();
@@ -98,7 +116,7 @@ impl Place {
         if relaxed {
             shown.push_str("&durability=relaxed");
         }
-        Ok(Self { client, prefix: prefix.to_owned(), relaxed, shown })
+        Ok(Self { client, prefix: prefix.to_owned(), relaxed, partitions, shown })
     }
 }
 
@@ -184,12 +202,19 @@ async fn check_durability(link: &Link) -> Result {
     Err(link.failing.of(CHECKING, format!("{}; set it so, {WAY_OUT}", wrong.join(", "))))
 }
 
-/// Makes the store if it is new; its identity.
-async fn begin(link: &Link, meta: &str, client: &str, clock: &Clock) -> Result<String> {
+/// Makes the store if it is new; its identity, and how many partitions its subscriptions get.
+async fn begin(
+    link: &Link,
+    meta: &str,
+    client: &str,
+    wanted: Option<u32>,
+    clock: &Clock,
+) -> Result<(String, u32)> {
     const OPENING: &str = "opening";
     let (store, created) = (clock.new_id().simple().to_string(), clock.now().as_microsecond());
     let arguments = |command: &mut Cmd, _| {
         command.arg(VERSION).arg(&store).arg(created).arg(client).arg(REMEMBERED);
+        command.arg(wanted.unwrap_or(partitions::DEFAULT));
     };
     let opened = link.ask(OPENING, &Call { script: &scripts::OPEN, key: meta, arguments }).await?;
     let words: Read<Vec<String>> =
@@ -197,7 +222,12 @@ async fn begin(link: &Link, meta: &str, client: &str, clock: &Clock) -> Result<S
     let words = words.map_err(|malformed| link.failing.of(OPENING, malformed))?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["opened", store] => Ok(store.to_owned()),
+        ["opened", store, count] => {
+            let count = count.parse().unwrap_or_default();
+            let checked = partitions::checked(count, wanted);
+            checked.map_err(|reason| link.failing.foreign(reason))?;
+            Ok((store.to_owned(), count))
+        }
         ["foreign", key, kind] => {
             Err(link.failing.foreign(format!("its key `{key}` is a {kind} of something else")))
         }

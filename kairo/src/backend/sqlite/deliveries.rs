@@ -87,6 +87,10 @@ impl Deliveries for SqliteStore {
         )
     }
 
+    fn partitions(&self) -> u32 {
+        Partitions::WHOLE.count()
+    }
+
     fn watch_others(&self) -> watch::Receiver<u64> {
         self.shared.others.subscribe()
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::partition::{PARTITIONS, PARTITIONS_MAX},
+    delivery::partition::PARTITIONS_MAX,
     error::{Error, Result},
     lease::Member,
 };
@@ -92,7 +92,7 @@ impl Engine {
         let members = self.roster.members();
         let goal = |spec: &Spec| {
             let row = rows.iter().find(|row| *row.subscription == *spec.name);
-            let count = row.and_then(shares::count).unwrap_or(PARTITIONS);
+            let count = row.and_then(shares::count).unwrap_or_else(|| self.backend.partitions());
             shares::goal(&spec.name, count, &listing(&members, &spec.name, owner), owner)
         };
         Ok(specs.iter().map(goal).collect())

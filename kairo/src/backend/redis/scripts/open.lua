@@ -3,7 +3,7 @@
 -- learns it here, and not half-way through a commit.
 local meta = KEYS[1]
 local home = string.sub(meta, 1, -5)
-local known, store, created, client, patience = unpack(ARGV)
+local known, store, created, client, patience, partitions = unpack(ARGV)
 
 local function foreign(key)
   return { 'foreign', key, redis.call('TYPE', key).ok }
@@ -55,8 +55,8 @@ end
 
 if not schema then
   redis.call('HSET', meta, 'schema', known, 'store', store, 'created', created,
-    'sequence', 0, 'epoch', 0, 'ordinal', 0, 'revision', 0)
+    'sequence', 0, 'epoch', 0, 'ordinal', 0, 'revision', 0, 'partitions', partitions)
 end
 redis.call('HSET', home .. 'client:' .. client, 'opened', created)
 redis.call('EXPIRE', home .. 'client:' .. client, patience)
-return { 'opened', redis.call('HGET', meta, 'store') }
+return { 'opened', redis.call('HGET', meta, 'store'), redis.call('HGET', meta, 'partitions') }
