@@ -10,12 +10,15 @@ use crate::{
     clock::{Timestamp, after},
     engine::{Engine, stopped},
     error::Result,
-    journal::{Phase, SagaChange, SagaRow, SagaWrite},
+    journal::{Phase, SagaChange, SagaFilter, SagaRow, SagaWrite},
     store::Unit,
 };
 
 /// The most sagas that are claimed at once.
 const BATCH: usize = 64;
+
+/// How many sagas are read at once to find those that are this process's own.
+const OWN_PAGE: usize = 200;
 
 /// How often it is looked without a signal.
 const POLL: Duration = Duration::from_secs(10);
@@ -75,13 +78,18 @@ async fn work(engine: &Arc<Engine>, prune_at: &mut Timestamp) -> Result<Timestam
         return Ok(after(now, POLL));
     }
     let owner = engine.saga_owner().await?;
+    if engine.sagas.running.take_doubt() {
+        find_own(engine, owner, &names).await.inspect_err(|_| engine.sagas.running.doubt())?;
+    }
     loop {
-        let Some(rooms) = engine.sagas.rooms().await else { return Ok(after(now, POLL)) };
+        let Some(rooms) = engine.sagas.rooms(BATCH).await else { return Ok(after(now, POLL)) };
         if *engine.stop.borrow() {
             return Ok(now);
         }
-        let rows =
-            engine.backend.claim_sagas(owner, &names, engine.clock.now(), rooms.len()).await?;
+        let now = engine.clock.now();
+        let claimed = engine.backend.claim_sagas(owner, &names, now, rooms.len()).await;
+        // What was claimed without an answer has an owner who does not know.
+        let rows = claimed.inspect_err(|_| engine.sagas.running.doubt())?;
         let is_all = rows.len() < rooms.len();
         for (row, room) in rows.into_iter().zip(rooms) {
             take(engine, row, room).await?;
@@ -94,12 +102,47 @@ async fn work(engine: &Arc<Engine>, prune_at: &mut Timestamp) -> Result<Timestam
     Ok(engine.backend.next_saga(&names).await?.map_or(latest, |due| due.min(latest)))
 }
 
+/// Carries on what the store says is this process's, and is not carried on.
+async fn find_own(engine: &Arc<Engine>, owner: Uuid, names: &[String]) -> Result {
+    let phases = vec![Phase::Running, Phase::Compensating];
+    let mut filter = SagaFilter { phases, limit: OWN_PAGE, ..SagaFilter::default() };
+    loop {
+        let rows = engine.backend.sagas(filter.clone()).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        filter.after = Some((last.started, last.id));
+        let is_last = rows.len() < OWN_PAGE;
+        for row in rows {
+            let is_own = row.owner == Some(owner) && names.contains(&row.saga);
+            if is_own && !engine.sagas.running.has(row.id) {
+                take_own(engine, owner, row.id).await?;
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// Carries on a saga that was this process's, if it still is once there is room.
+async fn take_own(engine: &Arc<Engine>, owner: Uuid, id: Uuid) -> Result {
+    let Some(room) = engine.sagas.rooms(1).await.and_then(|mut rooms| rooms.pop()) else {
+        return Ok(());
+    };
+    match engine.backend.saga(id).await? {
+        Some(row) if row.owner == Some(owner) && row.phase.is_live() => {
+            take(engine, row, room).await
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Carries a saga on that was claimed.
 async fn take(engine: &Arc<Engine>, row: SagaRow, room: OwnedSemaphorePermit) -> Result {
     let Some(code) = engine.sagas.code(&row.saga) else { return Ok(()) };
+    let Some(mark) = engine.sagas.running.mark(row.id) else { return Ok(()) };
     match read(&*code, &row) {
         Ok((row, state)) => {
-            let run = Run::new(Arc::clone(engine), code, row, state, room);
+            let run = Run::new(Arc::clone(engine), code, row, state, mark, room);
             engine.sagas.run(run);
             Ok(())
         }
@@ -142,10 +185,10 @@ async fn park(engine: &Engine, row: &SagaRow, why: &str) -> Result {
 
 impl Sagas {
     /// Room for some sagas, as soon as there is any; `None` once nothing is run any more.
-    async fn rooms(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+    async fn rooms(&self, most: usize) -> Option<Vec<OwnedSemaphorePermit>> {
         let first = Arc::clone(&self.room).acquire_owned().await.ok()?;
         let mut rooms = vec![first];
-        while rooms.len() < BATCH {
+        while rooms.len() < most {
             let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else { break };
             rooms.push(room);
         }

@@ -9,6 +9,7 @@ pub(crate) mod machine;
 pub(crate) mod verbs;
 mod attempt;
 mod record;
+mod running;
 mod run;
 mod claims;
 mod start;
@@ -28,11 +29,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use self::code::Code;
 pub(crate) use self::{
     claims::follow,
     start::{Begin, start},
 };
+use self::{code::Code, running::Running};
 use super::trouble::Trouble;
 use crate::{clock::Clock, journal::SagaRow};
 
@@ -50,6 +51,7 @@ pub(crate) struct Sagas {
     pub(crate) look: Notify,
     /// Those that run.
     tasks: Mutex<JoinSet<()>>,
+    running: Arc<Running>,
     /// Who waits for the end of which saga.
     waiters: Mutex<HashMap<Uuid, Vec<oneshot::Sender<SagaRow>>>>,
     /// What looking for sagas fails with.
@@ -64,6 +66,7 @@ impl Sagas {
             room: Arc::new(Semaphore::new(RUNNING_MAX)),
             look: Notify::new(),
             tasks: Mutex::default(),
+            running: Arc::default(),
             waiters: Mutex::default(),
             trouble: Trouble::default(),
         }

@@ -13,6 +13,7 @@ use super::{
     code::{Code, Part, UndoPlan, place_of},
     machine::{Next, Now, Outcome, next},
     record::{Change, Record, Written},
+    running::Mark,
     state::State,
     verbs::check_fits,
 };
@@ -51,6 +52,7 @@ pub(super) struct Run {
     /// The lease under which it was claimed.
     lease: watch::Receiver<Lease>,
     member: Uuid,
+    mark: Mark,
     _room: OwnedSemaphorePermit,
 }
 
@@ -66,6 +68,7 @@ impl Run {
         code: Arc<dyn Code>,
         row: SagaRow,
         state: State,
+        mark: Mark,
         room: OwnedSemaphorePermit,
     ) -> Self {
         let lease = engine.lease.subscribe();
@@ -81,6 +84,7 @@ impl Run {
             is_dirty: false,
             lease,
             member,
+            mark,
             _room: room,
         }
     }
@@ -133,13 +137,22 @@ impl Run {
         loop {
             match self.go_on().await {
                 Ok(Flow::On) => {}
-                Ok(Flow::Over) => return,
+                Ok(Flow::Over) => {
+                    self.mark.let_go();
+                    return;
+                }
                 Err(error) => {
                     tracing::warn!(%saga, %error, "a saga is left as it is");
+                    self.engine.sagas.look.notify_one();
                     return;
                 }
             }
         }
+    }
+
+    /// Nothing of it is in the store.
+    pub(super) const fn let_go(&mut self) {
+        self.mark.let_go();
     }
 
     fn decide(&self) -> Next {

@@ -38,6 +38,7 @@ pub(crate) async fn start(
     check(&begin)?;
     let state = State::new(code.plan(), begin.input);
     let room = engine.sagas.room_now().filter(|_| !*engine.stop.borrow());
+    let room = room.zip(engine.sagas.running.mark(begin.id));
     let owner = match &room {
         Some(_) => Some(engine.saga_owner().await?),
         None => None,
@@ -63,9 +64,22 @@ pub(crate) async fn start(
         state: bytes::Bytes::new(),
     };
     let started = match room {
-        Some(room) => {
-            let mut run = Run::new(Arc::clone(engine), code, row, state, room);
-            run.start().await.map(|()| engine.sagas.run(run))
+        Some((room, mark)) => {
+            let mut run = Run::new(Arc::clone(engine), code, row, state, mark, room);
+            match run.start().await {
+                Ok(()) => {
+                    engine.sagas.run(run);
+                    Ok(())
+                }
+                Err(error) => {
+                    if matches!(error, Error::SagaExists { .. }) {
+                        run.let_go();
+                    }
+                    // It may be there all the same.
+                    engine.sagas.look.notify_one();
+                    Err(error)
+                }
+            }
         }
         None => Run::leave(engine, row, &state).await,
     };
