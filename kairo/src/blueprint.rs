@@ -2,7 +2,7 @@
 //!
 //! Steps are referred to by their index. Nothing here decides anything; that is the engine's.
 
-use std::{fmt, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 use crate::{
     handler::{Context, Failure, FromContext, Location, Need},
     retry::RetryPolicy,
-    store::BoxFuture,
 };
 
 /// A value as a saga keeps it: JSON.
@@ -99,7 +98,7 @@ pub enum OnUnknown {
 }
 
 /// A run of a step or a compensation.
-pub type StepFuture<'a> = BoxFuture<'a, Result<Stored, StepError>>;
+pub type StepFuture<'a> = Pin<Box<dyn Future<Output = Result<Stored, StepError>> + Send + 'a>>;
 
 /// Runs a step or a compensation.
 pub type Run<S> = for<'a> fn(&'a S, Given<'a>) -> StepFuture<'a>;
@@ -257,7 +256,10 @@ pub const fn fingerprint(shape: &[&str]) -> u64 {
 impl<S> fmt::Debug for Blueprint<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let steps: Vec<_> = self.steps.iter().map(|step| step.name).collect();
-        f.debug_struct("Blueprint").field("name", &self.name).field("steps", &steps).finish()
+        f.debug_struct("Blueprint")
+            .field("name", &self.name)
+            .field("steps", &steps)
+            .finish_non_exhaustive()
     }
 }
 

@@ -77,7 +77,7 @@ impl EcommerceOrder {
         key: IdempotencyKey,
     ) -> Result<Payment, OrderError> {
         self.services.at("charge_payment")?;
-        Ok(Payment(self.services.charge(order.total, &key)?))
+        Ok(Payment(Services::charge(order.total, &key)?))
     }
 
     #[compensate(charge_payment)]

@@ -93,7 +93,7 @@ fn compare_postgres(runner: &Runner, runtime: &Runtime) {
             side.close(runtime);
         }
         Err(_) => {
-            println!("  PostgreSQL: not measured, for `KAIRO_POSTGRES_URL` names no database")
+            println!("  PostgreSQL: not measured, for `KAIRO_POSTGRES_URL` names no database");
         }
     }
 }

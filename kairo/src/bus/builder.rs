@@ -2,7 +2,6 @@
 
 use std::{
     any::type_name,
-    collections::{HashMap, HashSet},
     env, fmt,
     sync::{Arc, Mutex, RwLock},
     time::Duration,
@@ -10,11 +9,14 @@ use std::{
 
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{Kairo, Publisher, Shared, ephemeral::Ephemerals, event_store::keep_pruning};
+use super::{
+    Kairo, Publisher, Shared, ephemeral::Ephemerals, event_store::keep_pruning,
+    settle_names::settle_names,
+};
 use crate::{
     backend,
     clock::Clock,
-    delivery::{Backend, SubscriptionRow},
+    delivery::Backend,
     engine::{
         Engine,
         dispatch::{
@@ -320,35 +322,6 @@ impl Builder {
     }
 }
 
-/// Deletes what is to be forgotten, and warns of names in the store that no handler has.
-///
-/// A new handler beside an old name that looks like it is taken for a rename that would leave
-/// its place in the log behind, and with it events: that is an error.
-async fn settle_names(forget: &[String], backend: &dyn Backend, specs: &[Spec]) -> Result {
-    if let Some(name) = forget.iter().find(|name| specs.iter().any(|it| *it.name == ***name)) {
-        let mistake = format!("`.forget(\"{name}\")` names a handler that runs: remove it");
-        return Err(Error::Wiring(WiringError::new(vec![mistake])));
-    }
-    for name in forget {
-        if !backend.remove_subscription(name.clone()).await? {
-            tracing::warn!(subscription = name, "there is no such subscription to forget");
-        }
-    }
-    let stored = backend.subscriptions().await?;
-    let orphans = orphans(&stored, specs);
-    let is_stored =
-        |name: &str| stored.binary_search_by(|row| row.subscription.as_str().cmp(name)).is_ok();
-    let new = specs.iter().filter(|spec| spec.renamed_from.is_none() && !is_stored(&spec.name));
-    let mistakes = if orphans.is_empty() { Vec::new() } else { renames(&orphans, new) };
-    if !mistakes.is_empty() {
-        return Err(Error::Wiring(WiringError::new(mistakes)));
-    }
-    for orphan in &orphans {
-        tracing::warn!(subscription = orphan, "no handler of this process has this subscription");
-    }
-    Ok(())
-}
-
 fn given_twice<T>() -> String {
     format!("a `{}` was given twice: give it once", type_name::<T>())
 }
@@ -364,50 +337,6 @@ fn without_handlers(service: &Need) -> Option<String> {
         "`{name}` was given as a service, but has no handlers: put `#[handlers]` on its `impl` \
          block, or give it with `.state(..)`"
     ))
-}
-
-/// The names in the store that no handler of this binary has. Both lists are sorted by name.
-fn orphans(stored: &[SubscriptionRow], specs: &[Spec]) -> Vec<String> {
-    let runs = |name: &str| specs.binary_search_by(|spec| (*spec.name).cmp(name)).is_ok();
-    let names = stored.iter().map(|row| row.subscription.as_str());
-    let mut orphans: Vec<_> = names.filter(|name| !runs(name)).map(str::to_owned).collect();
-    if !orphans.is_empty() {
-        // Handlers that another process runs, or another start, are no orphans.
-        let linked = inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name);
-        let known: HashSet<&str> =
-            linked.chain(specs.iter().filter_map(|spec| spec.renamed_from)).collect();
-        orphans.retain(|name| !known.contains(name.as_str()));
-    }
-    orphans
-}
-
-/// New handlers beside an orphan of the same name in another module, or of the same module.
-fn renames<'a>(orphans: &[String], new: impl Iterator<Item = &'a Spec>) -> Vec<String> {
-    let (mut by_last, mut by_module) = (HashMap::new(), HashMap::new());
-    for orphan in orphans {
-        let (module, last) = split_path(orphan);
-        // A name without a path may be that of a closure, which subscribes later.
-        if let Some(module) = module {
-            by_last.insert(last, orphan);
-            by_module.insert(module, orphan);
-        }
-    }
-    new.filter_map(|spec| {
-        let (module, last) = split_path(&spec.name);
-        let old = by_last.get(last).or_else(|| by_module.get(module?))?;
-        Some(format!(
-            "handler `{}` is new, and the store has a subscription `{old}` that no handler has: if \
-             it was renamed, add `renamed_from = \"{old}\"` to keep its place in the log; if not, \
-             add `.forget(\"{old}\")` to the builder to delete that place",
-            spec.name
-        ))
-    })
-    .collect()
-}
-
-/// The module of a path, if it has one, and its last segment.
-fn split_path(path: &str) -> (Option<&str>, &str) {
-    path.rsplit_once("::").map_or((None, path), |(module, last)| (Some(module), last))
 }
 
 impl fmt::Debug for Builder {

@@ -1,6 +1,7 @@
 //! The bus: what an application holds to publish, to subscribe, and to look after its letters.
 
 mod builder;
+mod settle_names;
 mod publish;
 mod published;
 mod question;

@@ -360,6 +360,7 @@ const fn is_zero(number: &u32) -> bool {
 mod maybe {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "serde calls it with a reference")]
     pub(super) fn serialize<T: Serialize, S: Serializer>(
         value: &Option<T>,
         serializer: S,

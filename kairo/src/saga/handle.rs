@@ -18,6 +18,7 @@ use crate::{
         },
     },
     error::{Error, Result},
+    event::envelope::AnyEvent,
     journal::SagaRow,
 };
 
@@ -151,8 +152,8 @@ impl<S: Saga> SagaRef<S> {
         let event = scope.as_ref().and_then(|scope| scope.context().event());
         Origin {
             key: self.key.clone(),
-            correlation: self.correlation.or_else(|| event.map(|event| event.correlation())),
-            causation: event.map(|event| event.id()),
+            correlation: self.correlation.or_else(|| event.map(AnyEvent::correlation)),
+            causation: event.map(AnyEvent::id),
             depth: event.map_or(0, |event| event.data().depth + 1),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 /// The run of the handler that `#[saga(.., on = "..")]` is: it starts a saga for the event, which is
 /// its input, and the event's id is the key under which it is started.
 #[must_use]
-pub fn start_saga<'a, S: Saga<Input: Event>>(delivery: Delivery<'a>) -> HandlerFuture<'a> {
+pub fn start_saga<S: Saga<Input: Event>>(delivery: Delivery<'_>) -> HandlerFuture<'_> {
     run(async move {
         let input = delivery.own::<S::Input>()?;
         let event = delivery.any()?;

@@ -8,11 +8,7 @@ use super::{Saga, SagaStep, storable::Storable};
 use crate::{
     engine::sagas::{code::Plan, state::State},
     error::{Error, Result},
-    journal::{
-        Phase, SagaRow,
-        events::{Cause, SagaFailure},
-        slot::Slot,
-    },
+    journal::{Phase, SagaRow, events::Cause, slot::Slot},
 };
 
 /// How a saga ended, or why it waits for somebody to decide.
@@ -111,7 +107,7 @@ pub struct SagaError<S: Saga> {
     /// The phase in which it is.
     pub phase: Phase,
     /// Why it went back; `None` where nobody knows how to go on.
-    pub failure: Option<SagaFailure>,
+    pub cause: Option<Cause>,
     /// The step that failed, where one did.
     pub failed: Option<S::Step>,
     /// What can be said about it, outermost first.
@@ -128,7 +124,7 @@ impl<S: Saga> SagaError<S> {
     fn parked(reason: String) -> Self {
         Self {
             phase: Phase::Parked,
-            failure: None,
+            cause: None,
             failed: None,
             errors: vec![reason],
             done: Vec::new(),
@@ -142,13 +138,13 @@ impl<S: Saga> SagaError<S> {
             let of_kind = state.steps.iter().filter(move |(_, slot)| wanted(slot));
             of_kind.filter_map(|(name, _)| S::Step::of_name(name)).collect()
         };
-        let failure = state.failure.clone();
-        let step = failure.as_ref().and_then(|failure| failure.step.as_deref());
+        let failure = state.failure.as_ref();
+        let step = failure.and_then(|failure| failure.step.as_deref());
         Self {
             phase,
             failed: step.and_then(S::Step::of_name),
-            errors: failure.as_ref().map(|it| it.errors.clone()).unwrap_or_default(),
-            failure,
+            errors: failure.map(|failure| failure.errors.clone()).unwrap_or_default(),
+            cause: failure.map(|failure| failure.cause),
             done: steps(|slot| {
                 matches!(
                     slot,
@@ -163,23 +159,29 @@ impl<S: Saga> SagaError<S> {
 
 impl<S: Saga> fmt::Debug for SagaError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { phase, cause, failed, errors, done, undone, not_attempted } = self;
         f.debug_struct("SagaError")
-            .field("phase", &self.phase)
-            .field("failed", &self.failed)
-            .field("errors", &self.errors)
-            .field("done", &self.done)
-            .field("undone", &self.undone)
-            .field("not_attempted", &self.not_attempted)
+            .field("phase", phase)
+            .field("cause", cause)
+            .field("failed", failed)
+            .field("errors", errors)
+            .field("done", done)
+            .field("undone", undone)
+            .field("not_attempted", not_attempted)
             .finish()
     }
 }
 
 impl<S: Saga> fmt::Display for SagaError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "saga `{}` is {}", S::NAME, self.phase.word())?;
-        match &self.failure {
-            Some(failure) => write!(f, ": {failure}"),
-            None => write!(f, ": {}", self.errors.join(": ")),
+        write!(f, "saga `{}` is {}: ", S::NAME, self.phase.word())?;
+        match (self.failed, self.cause) {
+            (Some(step), _) => {
+                write!(f, "step `{}` failed: {}", step.name(), self.errors.join(": "))
+            }
+            (None, Some(Cause::Cancelled)) => f.write_str("it was cancelled"),
+            (None, Some(Cause::Deadline)) => f.write_str("its time was up"),
+            (None, Some(Cause::Failed) | None) => f.write_str(&self.errors.join(": ")),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use kairo::{
     Error,
     clock::Clock,
-    prelude::*,
     saga::{Cause, Outcome, Phase},
 };
 use kairo_tests::support::{Gate, Place, eventually, midnight, on_each_store};
@@ -59,7 +58,7 @@ async fn cancelling_does_not_disturb_a_compensation() {
 async fn an_unknown_saga_is_not_found() {
     on_each_store(async |place| {
         let (kairo, trips) = travel(&place, &World::default()).await;
-        let id = Uuid::now_v7();
+        let id = Clock::system().new_id();
         for error in [
             trips.status(id).await.unwrap_err(),
             trips.cancel(id).await.unwrap_err(),

@@ -97,9 +97,8 @@ impl State {
         limit: usize,
     ) -> Vec<SagaRow> {
         let is_free = |row: &SagaRow| match (row.owner, lease_now) {
-            (None, _) => true,
             (Some(other), _) if other == owner => false,
-            (Some(_), None) => true,
+            (None, _) | (Some(_), None) => true,
             (Some(other), Some(now)) => !self.is_alive(other, now),
         };
         let due = self.sagas_by_due.range(..=(now, Uuid::max()));

@@ -81,15 +81,12 @@ impl Scope {
         edit: Option<Uuid>,
     ) {
         let event = Some(event);
-        match Arc::get_mut(scope) {
-            Some(Self { context, ordinals }) => {
-                (context.event, context.attempt, context.edit) = (event, attempt, edit);
-                ordinals.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
-            }
-            None => {
-                let like = scope.context.clone();
-                *scope = Self::new(Context { event, attempt, edit, ..like });
-            }
+        if let Some(Self { context, ordinals }) = Arc::get_mut(scope) {
+            (context.event, context.attempt, context.edit) = (event, attempt, edit);
+            ordinals.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        } else {
+            let like = scope.context.clone();
+            *scope = Self::new(Context { event, attempt, edit, ..like });
         }
     }
 

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 
 use super::{
     code::{Code, Part, given},
-    machine::Outcome,
+    settle::Outcome,
 };
 use crate::{
     blueprint::{StepError, Stored, Values},

@@ -6,11 +6,13 @@
 pub(crate) mod code;
 pub(crate) mod state;
 pub(crate) mod machine;
+pub(crate) mod settle;
 pub(crate) mod verbs;
 mod attempt;
 mod record;
 mod running;
 mod run;
+mod begin;
 mod claims;
 mod start;
 

@@ -1,6 +1,6 @@
 //! Carrying one saga on: what is decided is written down, then done, then looked at again.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
@@ -9,21 +9,19 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    attempt::Attempt,
-    code::{Code, Part, UndoPlan, place_of},
-    machine::{Next, Now, Outcome, next},
+    code::{Code, Part, place_of},
+    machine::{Next, Now, next},
     record::{Change, Record, Written},
     running::Mark,
+    settle::Outcome,
     state::State,
     verbs::check_fits,
 };
 use crate::{
-    blueprint::{StepError, Values},
     clock::{Timestamp, after},
-    engine::{Engine, dispatch::deliver::caught, ownership::Lease, stopped},
+    engine::{Engine, ownership::Lease, stopped},
     error::Result,
     event::{Event, record::Draft},
-    handler::context::{Context, SagaRun},
     journal::{
         Phase, SagaRow,
         events::{
@@ -34,21 +32,18 @@ use crate::{
     retry::IN_PLACE_MAX,
 };
 
-/// How long a hook may take.
-const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// A saga that this process carries on.
 pub(super) struct Run {
-    engine: Arc<Engine>,
-    code: Arc<dyn Code>,
-    record: Record,
-    state: State,
-    attempts: JoinSet<(Part, Outcome)>,
-    in_flight: HashSet<Part>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) code: Arc<dyn Code>,
+    pub(super) record: Record,
+    pub(super) state: State,
+    pub(super) attempts: JoinSet<(Part, Outcome)>,
+    pub(super) in_flight: HashSet<Part>,
     /// What the bus is told with the next write.
     news: Vec<Draft>,
     /// Whether something has ended since the last write.
-    is_dirty: bool,
+    pub(super) is_dirty: bool,
     /// The lease under which it was claimed.
     lease: watch::Receiver<Lease>,
     member: Uuid,
@@ -57,7 +52,7 @@ pub(super) struct Run {
 }
 
 /// Whether it goes on.
-enum Flow {
+pub(super) enum Flow {
     On,
     Over,
 }
@@ -198,126 +193,6 @@ impl Run {
         }
     }
 
-    /// Asks `when` of steps that are about to begin; whether any answer changed anything.
-    fn skip_unwanted(&mut self, steps: &[usize]) -> bool {
-        let mut has_changed = false;
-        for &step in steps {
-            let is_new = matches!(self.state.slot(step), Slot::Pending(_));
-            if !is_new || !self.code.plan().steps[step].has_when {
-                continue;
-            }
-            match self.test(step) {
-                Ok(true) => {}
-                Ok(false) => {
-                    has_changed = true;
-                    self.state.change(step, |slot| match slot {
-                        Slot::Pending(pending) => pending.skip(),
-                        slot => slot,
-                    });
-                }
-                Err(error) => {
-                    has_changed = true;
-                    let name = self.code.plan().steps[step].name;
-                    let why = format!("whether step `{name}` runs cannot be told: {error}");
-                    self.state.parked = Some(why);
-                }
-            }
-        }
-        self.is_dirty |= has_changed;
-        has_changed
-    }
-
-    fn test(&self, step: usize) -> Result<bool, String> {
-        let (values, context) = (self.state.values(), self.context(Part::Step(step), 0, 1));
-        let given = super::code::given(&values, &context);
-        let tested = caught(|| self.code.test(step, given)).map_err(|miss| miss.to_string())?;
-        tested.map_err(|error| match error {
-            StepError::Failed(failure) => failure.to_string(),
-            StepError::Undecodable(error) | StepError::Unstorable(error) => error,
-        })
-    }
-
-    /// Writes down what begins, and then begins it.
-    async fn begin_after_writing(&mut self, next: &Next, parts: Vec<Part>) -> Result<Flow> {
-        let now = self.engine.clock.now();
-        let mut begun = self.state.clone();
-        begun.decide(next, now);
-        let written = self.write(&begun, begun.live_phase(), now, true).await?;
-        Ok(match written {
-            Written::Yes => {
-                self.state = begun;
-                self.begin(parts);
-                Flow::On
-            }
-            Written::Cancelled => Flow::On,
-            Written::Lost => Flow::Over,
-        })
-    }
-
-    fn begin(&mut self, parts: Vec<Part>) {
-        let values: Arc<Values> = Arc::new(self.state.values());
-        for part in parts {
-            let (round, attempt) = self.numbers(part);
-            let attempt = Attempt {
-                engine: Arc::clone(&self.engine),
-                code: Arc::clone(&self.code),
-                part,
-                context: self.context(part, round, attempt),
-                values: Arc::clone(&values),
-                timeout: self.timeout(part),
-            };
-            self.in_flight.insert(part);
-            self.attempts.spawn(attempt.run());
-        }
-    }
-
-    /// The round and the attempt of what is about to run.
-    fn numbers(&self, part: Part) -> (u32, u32) {
-        let (Part::Step(step) | Part::Undo(step)) = part else {
-            return (0, self.state.hook.unwrap_or(1));
-        };
-        match self.state.slot(step) {
-            Slot::Running(running) => (running.place.round, running.attempts.attempt),
-            Slot::Undoing(undoing) => (undoing.place.round, undoing.attempts.attempt),
-            _ => (0, 1),
-        }
-    }
-
-    fn context(&self, part: Part, round: u32, attempt: u32) -> Context {
-        let row = &self.record.row;
-        Context {
-            event: None,
-            attempt: std::num::NonZeroU32::new(attempt).unwrap_or(std::num::NonZeroU32::MIN),
-            subscription: place_of(self.code.plan(), part).into(),
-            generation: round,
-            edit: None,
-            states: Arc::clone(&self.engine.states),
-            saga: Some(SagaRun {
-                id: row.id,
-                epoch: row.epoch,
-                correlation: row.correlation,
-                depth: row.depth,
-            }),
-        }
-    }
-
-    fn timeout(&self, part: Part) -> Duration {
-        let plan = self.code.plan();
-        match part {
-            Part::Step(step) => {
-                let own = plan.steps[step].timeout;
-                let Some(whole) = plan.timeout else { return own };
-                let left = after(self.record.row.started, whole) - self.engine.clock.now();
-                own.min(Duration::try_from(left).unwrap_or_default())
-            }
-            Part::Undo(step) => match plan.steps[step].undo {
-                UndoPlan::By { timeout, .. } => timeout,
-                UndoPlan::Nothing => HOOK_TIMEOUT,
-            },
-            Part::OnComplete | Part::OnError => HOOK_TIMEOUT,
-        }
-    }
-
     /// Waits for what comes first: the end of an attempt, the time, or the end of its right to go on.
     async fn wait(&mut self, until: Option<Timestamp>) -> Result<Flow> {
         let now = self.engine.clock.now();
@@ -424,7 +299,7 @@ impl Run {
         Ok(Flow::Over)
     }
 
-    async fn write(
+    pub(super) async fn write(
         &mut self,
         state: &State,
         phase: Phase,

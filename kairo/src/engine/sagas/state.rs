@@ -124,7 +124,11 @@ const fn no_attempts() -> Option<u32> {
     Some(0)
 }
 
-#[expect(clippy::ref_option, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::ref_option,
+    reason = "serde calls it with a reference"
+)]
 fn is_none_tried(hook: &Option<u32>) -> bool {
     *hook == no_attempts()
 }

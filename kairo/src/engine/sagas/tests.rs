@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     code::{Part, Plan, StepPlan, UndoPlan},
-    machine::{Next, Now, Outcome, UNDO_FOR, next},
+    machine::{Next, Now, next},
+    settle::{Outcome, UNDO_FOR},
     state::State,
     verbs::Verb,
 };
@@ -128,7 +129,7 @@ fn explore(plan: Plan) -> Seen {
 impl Seen {
     fn follow(&mut self, world: World, open: &mut Vec<World>) {
         if world.crashes < 2 {
-            self.crash(&world, open);
+            Self::crash(&world, open);
         }
         if !world.cancelled {
             open.push(World { cancelled: true, ..world.clone() });
@@ -167,7 +168,7 @@ impl Seen {
     }
 
     /// The process ends: whatever ran may have had its effect, or not.
-    fn crash(&self, world: &World, open: &mut Vec<World>) {
+    fn crash(world: &World, open: &mut Vec<World>) {
         let parts: Vec<Part> = world.in_flight.iter().copied().collect();
         for had_effect in 0..1_u32 << parts.len() {
             let mut after = world.clone();

@@ -180,12 +180,11 @@ where
             () = script.died() => None,
         };
         let counted = Counted { calls: faulty.calls(), polls: script.polls() };
-        let outcome = match ended {
-            Some(outcome) => outcome,
-            None => {
-                script.revive();
-                self.live(plain, &clock, saga, &script).await?
-            }
+        let outcome = if let Some(outcome) = ended {
+            outcome
+        } else {
+            script.revive();
+            self.live(plain, &clock, saga, &script).await?
         };
         Ok((outcome, counted))
     }
@@ -239,14 +238,9 @@ async fn quiet(script: &Script) {
         if !script.is_busy() {
             return;
         }
-        real_pause().await;
+        // A step that waits for something real needs real time.
+        Clock::system().sleep(Duration::from_millis(1)).await;
     }
-}
-
-/// A step that waits for something real needs real time.
-#[expect(clippy::disallowed_methods, reason = "the clock here is virtual, and the step is not")]
-async fn real_pause() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 fn told<S: Saga>(outcome: Outcome<S>) -> String {
