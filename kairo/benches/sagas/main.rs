@@ -1,10 +1,13 @@
-//! Durable sagas of three steps on SQLite with `synchronous=FULL`, against the four commits that they
-//! need at least; and what many cost that sleep.
+//! Durable sagas of three steps, against the four commits that they need at least: on SQLite with
+//! `synchronous=FULL`, and on the PostgreSQL server that `KAIRO_POSTGRES_URL` names. And what many
+//! cost that sleep.
 
 #[allow(dead_code, reason = "each bench uses its part")]
 #[path = "../deposits.rs"]
 mod deposits;
 mod limit;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[allow(dead_code, reason = "each bench uses its part")]
 #[path = "../runner.rs"]
 mod runner;
@@ -127,6 +130,13 @@ async fn by_hand(many: u64, time: Duration) -> f64 {
 async fn kairo(many: u64, time: Duration) -> f64 {
     let folder = Folder::new();
     let bus = folder.bus().await;
+    let rate = run_on(&bus, many, time).await;
+    bus.shutdown().await.expect("the store closes");
+    rate
+}
+
+/// Lets `many` sagas run side by side on a bus; how many there were in a second.
+async fn run_on(bus: &Kairo, many: u64, time: Duration) -> f64 {
     let sagas = Arc::new(bus.saga(Ordering));
     let watch = Stopwatch::start();
     let run = move |number| {
@@ -136,9 +146,7 @@ async fn kairo(many: u64, time: Duration) -> f64 {
             assert!(outcome.is_completed(), "nothing fails");
         }
     };
-    let rate = watch.per_second(run_for(many, time, run).await);
-    bus.shutdown().await.expect("the store closes");
-    rate
+    watch.per_second(run_for(many, time, run).await)
 }
 
 /// Starts sagas that sleep, and tells how much memory the process has then, in MiB.
@@ -200,4 +208,8 @@ fn main() {
             || runtime.block_on(kairo(many, time)),
         );
     }
+    #[cfg(feature = "postgres")]
+    postgres::compare(&runner, &runtime);
+    #[cfg(not(feature = "postgres"))]
+    println!("  PostgreSQL: not measured without the feature `postgres`");
 }

@@ -7,6 +7,7 @@ mod faults;
 mod forward;
 mod input;
 mod restart;
+mod shared;
 mod side_by_side;
 mod stuck;
 mod trip;

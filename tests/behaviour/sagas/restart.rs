@@ -5,7 +5,7 @@ use std::time::Duration;
 use kairo::{
     clock::Clock,
     prelude::*,
-    saga::{Outcome, Phase},
+    saga::{Outcome, Phase, Saga as _},
 };
 use kairo_tests::support::{Gate, Journal, Place, eventually, midnight};
 
@@ -156,5 +156,52 @@ async fn a_saga_of_another_shape_is_parked_and_says_so() {
     let Outcome::Parked { reason } = outcome else { panic!("{outcome:?}") };
     assert!(reason.contains("code of another shape") && reason.contains("#[migrate"), "{reason}");
     assert_eq!(kairo.health().await.unwrap().waiting_sagas[0].phase, Phase::Parked);
+    kairo.shutdown().await.unwrap();
+}
+
+mod migrated {
+    use kairo::{
+        prelude::*,
+        serde_json::{Value, json},
+    };
+
+    #[derive(Clone)]
+    pub(super) struct Changing;
+
+    #[saga("changing", local)]
+    impl Changing {
+        /// `one` returned a number before, and was not done when this was written.
+        #[migrate(from = "14cf0b324c9a714d")]
+        fn from_before(mut state: Value) -> Result<Value, Failure> {
+            state["steps"] = json!({ "one": { "pending": {} }, "two": { "pending": {} } });
+            Ok(state)
+        }
+
+        #[step(pure)]
+        async fn one(&self, number: &u32) -> u64 {
+            u64::from(*number)
+        }
+
+        #[step]
+        async fn two(&self, one: &u64) -> u64 {
+            one + 1
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_saga_of_another_shape_goes_on_where_somebody_says_how() {
+    let (place, clock) = (Place::sqlite(), Clock::manual(midnight()));
+    assert_eq!(format!("{:016x}", before::Changing::SHAPE), "14cf0b324c9a714d");
+    let old = |bare: kairo::bus::Builder| bare.saga(before::Changing).clock(clock.clone());
+    let kairo = place.start_with(old).await;
+    let id = kairo.saga_of::<before::Changing>().unwrap().start(2).await.unwrap();
+    kairo.shutdown().await.unwrap();
+    drop(kairo);
+    clock.advance(Duration::from_hours(2));
+    let new = |bare: kairo::bus::Builder| bare.saga(migrated::Changing).clock(clock.clone());
+    let kairo = place.start_with(new).await;
+    let sagas = kairo.saga_of::<migrated::Changing>().unwrap();
+    assert_eq!(sagas.outcome(id).await.unwrap().completed().unwrap(), 3);
     kairo.shutdown().await.unwrap();
 }
