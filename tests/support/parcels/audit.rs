@@ -1,4 +1,21 @@
 //! What must be true of parcels in the end, whatever happened.
+//!
+//! The ledger says what began, under which epoch and as which attempt, and what services were asked,
+//! in the order in which it happened; the journal and the log say what was stored. Together:
+//!
+//! - whatever was acknowledged is in the journal, under its number, and of each number there is one;
+//! - no code has run for a saga that the journal does not have, or for a step that it holds for not
+//!   begun: what begins was written down before;
+//! - a completed saga has all its effects; a compensated one has none, and each that it had was undone
+//!   after it was done; whoever asked a service for what was undone was a former owner;
+//! - every attempt at a part had the same key, which says what it is of, and no other part had it;
+//! - no attempt was made twice, though processes died between beginning one and storing its result;
+//! - a result is stored once, told once, and is that of the last attempt that began: no code has begun
+//!   again once its result was stored, not even when its owner or the result of another part was lost;
+//! - from owner to owner, and within each of them, parts began in the order that the saga states.
+//!
+//! The epochs make this sound where processes are stopped: a former owner's lines may come late, but
+//! what it began was written down before anybody else could take over.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -76,6 +93,7 @@ pub async fn audit(kairo: &Kairo, folder: &Path, is_alone: bool) -> Tally {
         let parcel = Parcel { info, lines: ledger.of(order_of(info).number), is_alone };
         parcel.check_order();
         parcel.check_effects();
+        parcel.check_refusals();
         for step in STEPS {
             parcel.check_step(step, &told);
         }
@@ -211,10 +229,10 @@ impl Parcel<'_> {
                     self.sure(is_completed && is_done && !is_undone, "what is done stays done");
                 }
                 Slot::Undone(_) => {
-                    self.sure(!is_completed && is_undone, "what is undone is undone")
+                    self.sure(!is_completed && is_undone, "what is undone is undone");
                 }
                 Slot::Failed(_) => {
-                    self.sure(!is_completed && !is_done, "what has failed is not done")
+                    self.sure(!is_completed && !is_done, "what has failed is not done");
                 }
                 Slot::Pending(_) => {
                     let of_step = self.lines.iter().any(|line| line.call.step() == step);
@@ -223,14 +241,19 @@ impl Parcel<'_> {
                 other => self.sure(false, &format!("step `{step}` has not ended: {other:?}")),
             }
         }
-        for (at, (line, _)) in
-            answers.iter().enumerate().filter(|(_, (_, answer))| *answer == Answer::Refused)
-        {
-            let mut before =
-                answers[..at].iter().filter(|(it, _)| it.call.step() == line.call.step());
-            let is_late =
-                before.any(|(it, _)| it.what == What::Undo && line.call.epoch < it.call.epoch);
-            self.sure(is_late && !self.is_alone, "only a former owner asks for what is undone");
+    }
+
+    /// Nobody who owns the saga asks for what has been undone.
+    fn check_refusals(&self) {
+        let answers = answers(&self.lines);
+        let refused = |(_, (_, answer)): &(usize, &(&Line, Answer))| *answer == Answer::Refused;
+        for (at, (line, _)) in answers.iter().enumerate().filter(refused) {
+            let mut undone = answers[..at]
+                .iter()
+                .map(|(line, _)| line)
+                .filter(|it| it.what == What::Undo && it.call.step() == line.call.step());
+            let is_former = undone.any(|it| line.call.epoch < it.call.epoch);
+            self.sure(is_former, "only a former owner asks for what is undone");
         }
     }
 

@@ -7,12 +7,15 @@ use std::{
     path::Path,
 };
 
-use kairo::prelude::*;
+use kairo::{Error, prelude::*};
 
 use super::{Order, Parcel, roll};
 
 /// How many orders may be overtaken by others.
 const WINDOW: u64 = 6;
+
+/// Of as many orders, one is cancelled at once.
+const CANCELLED_EACH: u64 = 12;
 
 /// What all orders of a run have in common.
 #[derive(Clone, Copy, Debug)]
@@ -59,19 +62,26 @@ pub fn acknowledged(folder: &Path) -> BTreeMap<u64, Vec<Uuid>> {
 }
 
 /// Starts one of the next orders that nobody has acknowledged, perhaps one that somebody else has
-/// begun or is about to, and writes down what came of it.
+/// begun or is about to, and writes down what came of it. Some customers change their minds.
 ///
 /// # Errors
-/// Why it could not be started.
+/// Why it could not be started, or cancelled.
 pub async fn order(kairo: &Kairo, folder: &Path, draw: u64) -> kairo::Result<Uuid> {
     let known = acknowledged(folder);
-    let free = (0..).filter(|number| !known.contains_key(number));
+    let mut free = (0..).filter(|number| !known.contains_key(number));
     let nth = usize::try_from(roll(draw, 0) % WINDOW).unwrap_or_default();
-    let number = free.skip(nth).next().unwrap_or_default();
+    let number = free.nth(nth).unwrap_or_default();
     let parcels = kairo.saga_of::<Parcel>()?.key(number.to_string());
     let id = parcels.start(Plan::read(folder).order(number)).await?;
     let acks = OpenOptions::new().append(true).create(true).open(folder.join("acks"));
     let line = format!("\n{number} {id};\n");
     acks.and_then(|mut acks| acks.write_all(line.as_bytes())).expect("there is room for a line");
+    if roll(draw, 1).is_multiple_of(CANCELLED_EACH) {
+        match kairo.sagas().cancel(id).await {
+            // It has ended already, or waits for somebody to decide.
+            Ok(()) | Err(Error::WrongState(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
     Ok(id)
 }

@@ -4,7 +4,7 @@
 //! there is no lock that a stopped process could hold.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     fmt,
     fs::{self, OpenOptions},
     io::{Read, Seek, Write},
@@ -179,12 +179,12 @@ fn lines(text: &str) -> Vec<Line> {
 /// refuses to do it.
 #[must_use]
 pub(super) fn answers(lines: &[Line]) -> Vec<(&Line, Answer)> {
-    let (mut done, mut undone) = (HashMap::new(), HashMap::new());
+    let (mut done, mut undone) = (HashSet::new(), HashSet::new());
     let mut answers = Vec::new();
     for line in lines {
         let step = line.call.step();
         let answer = match line.what {
-            What::Apply if undone.contains_key(step) => Answer::Refused,
+            What::Apply if undone.contains(step) => Answer::Refused,
             What::Apply => once(&mut done, step),
             What::Undo => once(&mut undone, step),
             What::Begin | What::End => continue,
@@ -194,6 +194,6 @@ pub(super) fn answers(lines: &[Line]) -> Vec<(&Line, Answer)> {
     answers
 }
 
-fn once<'a>(known: &mut HashMap<&'a str, ()>, step: &'a str) -> Answer {
-    if known.insert(step, ()).is_some() { Answer::Again } else { Answer::Yes }
+fn once<'a>(known: &mut HashSet<&'a str>, step: &'a str) -> Answer {
+    if known.insert(step) { Answer::Yes } else { Answer::Again }
 }
