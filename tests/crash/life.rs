@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 #[cfg(unix)]
 use crate::signals;
 use crate::{
-    bulk,
+    bulk, parcels,
     parent::{Dice, FOLDER, SEED, WORK},
     poison,
     shop::{self, Book},
@@ -24,6 +24,7 @@ pub(crate) fn run() {
     let runtime = Runtime::new().unwrap();
     match std::env::var(WORK).unwrap().as_str() {
         "poison" => runtime.block_on(poison::life(&folder)),
+        "parcels" => runtime.block_on(parcels::life(&folder)),
         "bulk" => runtime.block_on(bulk::life(&folder)),
         #[cfg(unix)]
         "signals" => runtime.block_on(signals::life(&folder)),

@@ -7,6 +7,7 @@
 mod audit;
 mod bulk;
 mod life;
+mod parcels;
 mod parent;
 mod poison;
 mod shop;
@@ -34,7 +35,7 @@ async fn nothing_is_lost_doubled_or_overtaken_however_often_the_process_is_kille
         let lifetime = if life < 30 { dice.between(1, 20) } else { dice.between(10, 120) };
         let end = if life % CLEAN_EACH == 0 { End::Asked } else { End::Killed };
         killed += u32::from(end == End::Killed);
-        parent::live(&folder, dice.between(0, u64::MAX), lifetime, end).await;
+        parent::live(&folder, "shop", dice.between(0, u64::MAX), lifetime, end).await;
     }
     let kairo = shop::settle(&folder).await;
     let told = audit::audit(&folder, &kairo).await;
@@ -52,6 +53,16 @@ async fn an_event_that_kills_its_process_is_dead_after_five_lone_flights() {
 #[tokio::test]
 async fn a_bulk_reprocess_goes_on_where_a_kill_has_ended_it() {
     bulk::check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sagas_end_and_leave_no_half_done_thing_however_often_the_process_is_killed() {
+    parcels::check(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sagas_of_killed_processes_are_undone_by_compensations_that_fail_at_first() {
+    parcels::check(true).await;
 }
 
 #[cfg(unix)]

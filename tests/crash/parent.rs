@@ -93,9 +93,9 @@ pub(crate) fn start(folder: &Folder, work: &str, seed: u64) -> Child {
         .unwrap()
 }
 
-/// One life of the shop, of so many milliseconds.
-pub(crate) async fn live(folder: &Folder, seed: u64, lifetime: u64, end: End) {
-    let mut child = start(folder, "shop", seed);
+/// One life that does this work, of so many milliseconds.
+pub(crate) async fn live(folder: &Folder, work: &str, seed: u64, lifetime: u64, end: End) {
+    let mut child = start(folder, work, seed);
     Clock::system().sleep(Duration::from_millis(lifetime)).await;
     assert!(child.try_wait().unwrap().is_none(), "a life ended by itself: {}", complaints(folder));
     match end {

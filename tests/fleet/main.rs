@@ -9,6 +9,7 @@ mod audit;
 mod dice;
 mod gaps;
 mod killed;
+mod parcels;
 mod restored;
 mod secured;
 mod server;

@@ -12,7 +12,7 @@ use std::{
 use kairo::{bus::Builder, clock::Clock, prelude::*, testing::leases::with_lease};
 use tokio::runtime::Runtime;
 
-use crate::dice::Dice;
+use crate::{dice::Dice, parcels};
 
 /// What tells the binary where its fleet meets.
 pub(crate) const FOLDER: &str = "KAIRO_FLEET_FOLDER";
@@ -20,6 +20,8 @@ pub(crate) const FOLDER: &str = "KAIRO_FLEET_FOLDER";
 pub(crate) const URL: &str = "KAIRO_FLEET_URL";
 /// Whether it publishes, too.
 pub(crate) const PUBLISHES: &str = "KAIRO_FLEET_PUBLISHES";
+/// Whether it carries parcels on instead.
+pub(crate) const PARCELS: &str = "KAIRO_FLEET_PARCELS";
 
 /// The lease of a fleet's processes.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -139,18 +141,23 @@ pub(crate) fn run() {
 }
 
 /// Starts as under a supervisor, which tries again where the server does not answer in time.
-async fn start(url: &str, folder: &Path) -> Kairo {
+async fn start(bus: impl Fn() -> Builder) -> Kairo {
     for _ in 1..STARTS_MAX {
-        match bus(url, folder).start().await {
+        match bus().start().await {
             Err(kairo::Error::Store { action, source }) => eprintln!("{action}: {source}"),
             started => return started.unwrap(),
         }
     }
-    bus(url, folder).start().await.unwrap()
+    bus().start().await.unwrap()
 }
 
 async fn work(url: &str, folder: &Path) {
-    let kairo = start(url, folder).await;
+    let has_parcels = env::var(PARCELS).is_ok();
+    let bus = || if has_parcels { parcels::bus(url, folder) } else { bus(url, folder) };
+    let kairo = start(bus).await;
+    if has_parcels {
+        parcels::welcome(&kairo, folder);
+    }
     if env::var(PUBLISHES).is_ok() {
         for _ in 0..PUBLISHERS {
             let dice = Dice::of(u64::from(Clock::system().draw()));

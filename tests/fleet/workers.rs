@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::{
     PATIENCE, until,
-    worker::{FOLDER, PUBLISHES, URL},
+    worker::{FOLDER, PARCELS, PUBLISHES, URL},
 };
 
 /// Where the processes of a fleet meet beside the store.
@@ -53,6 +53,15 @@ pub(crate) struct Worker {
 impl Worker {
     /// Starts a process that handles, and publishes if it should.
     pub(crate) fn start(folder: &Folder, url: &str, publishes: bool) -> Self {
+        Self::spawn(folder, url, publishes.then_some(PUBLISHES))
+    }
+
+    /// Starts a process that orders parcels and carries them on.
+    pub(crate) fn with_parcels(folder: &Folder, url: &str) -> Self {
+        Self::spawn(folder, url, Some(PARCELS))
+    }
+
+    fn spawn(folder: &Folder, url: &str, task: Option<&str>) -> Self {
         let complaints = folder.file("stderr");
         let stderr = OpenOptions::new().append(true).create(true).open(complaints).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -64,8 +73,8 @@ impl Worker {
             .stdout(Stdio::null())
             .stderr(stderr)
             .kill_on_drop(true);
-        if publishes {
-            command.env(PUBLISHES, "yes");
+        if let Some(task) = task {
+            command.env(task, "yes");
         }
         let process = command.spawn().unwrap();
         Self { id: process.id().unwrap(), process }

@@ -2,6 +2,7 @@
 #![expect(clippy::missing_panics_doc, reason = "what goes wrong in a test ends the test")]
 
 pub mod journal;
+pub mod parcels;
 pub mod patient;
 pub mod place;
 pub mod time;

@@ -122,20 +122,23 @@ impl Record {
         if there.epoch != self.row.epoch {
             return Ok(Some(Written::Lost));
         }
-        if there.revision == self.row.revision {
-            return Ok(None);
+        // Beside the owner, who writes once, only somebody who cancels it can have changed it.
+        let is_cancelled = there.cancelled && !self.row.cancelled;
+        let written = there.revision.checked_sub(self.row.revision + u64::from(is_cancelled));
+        let is_own = there.state == write.state && there.phase == write.phase;
+        match written {
+            Some(1) if is_own => {
+                self.row = there;
+                Ok(Some(Written::Yes))
+            }
+            Some(0) if is_cancelled => {
+                self.row.cancelled = true;
+                self.row.revision = there.revision;
+                Ok(Some(Written::Cancelled))
+            }
+            Some(0) => Ok(None),
+            _ => Ok(Some(Written::Lost)),
         }
-        let is_written = there.state == write.state && there.phase == write.phase;
-        if is_written && there.revision == write.revision + 1 {
-            self.row = there;
-            return Ok(Some(Written::Yes));
-        }
-        if there.cancelled && !self.row.cancelled {
-            self.row.cancelled = true;
-            self.row.revision = there.revision;
-            return Ok(Some(Written::Cancelled));
-        }
-        Ok(Some(Written::Lost))
     }
 
     /// Events of the saga's life, in its stream.

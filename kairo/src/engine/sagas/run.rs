@@ -261,7 +261,7 @@ impl Run {
 
     async fn end(&mut self, phase: Phase) -> Result<Flow> {
         let SagaRow { id, saga, .. } = &self.record.row;
-        let (id, saga) = (*id, saga.clone());
+        let (id, saga, told) = (*id, saga.clone(), self.news.len());
         match (phase, self.state.failure.clone()) {
             (Phase::Failed, Some(failure)) => self.tell(&SagaFailed { id, saga, failure }),
             (Phase::Compensated, Some(failure)) => {
@@ -270,27 +270,28 @@ impl Run {
             }
             _ => self.tell(&SagaCompleted { id, saga }),
         }
-        self.rest(phase).await
+        self.rest(phase, told).await
     }
 
     async fn stick(&mut self, step: Option<String>, phase: Phase) -> Result<Flow> {
         let SagaRow { id, saga, .. } = &self.record.row;
-        let (id, saga) = (*id, saga.clone());
+        let (id, saga, told) = (*id, saga.clone(), self.news.len());
         let errors = match &self.state.parked {
             Some(why) => vec![why.clone()],
             None => self.state.stuck().map(|(_, errors)| errors.to_vec()).unwrap_or_default(),
         };
         tracing::error!(%id, saga, step, error = errors.first(), "a saga waits for somebody to decide");
         self.tell(&SagaStuck { id, saga, step, errors });
-        self.rest(phase).await
+        self.rest(phase, told).await
     }
 
-    /// Writes down that it goes no further by itself, and tells who waits for that.
-    async fn rest(&mut self, phase: Phase) -> Result<Flow> {
+    /// Writes down that it goes no further by itself, and tells who waits for that. Where it does go on,
+    /// only so many of the news are true.
+    async fn rest(&mut self, phase: Phase, told: usize) -> Result<Flow> {
         let (last, now) = (self.state.clone(), self.engine.clock.now());
         let written = self.write(&last, phase, now, false).await?;
         if written == Written::Cancelled {
-            self.news.clear();
+            self.news.truncate(told);
             return Ok(Flow::On);
         }
         if written == Written::Yes {
