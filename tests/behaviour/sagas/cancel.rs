@@ -12,7 +12,6 @@ use kairo::{
     Error, backend,
     clock::Clock,
     journal::SagaChange,
-    prelude::*,
     saga::{Cause, Outcome, Phase},
     testing::faults::{Call, FaultyStore, When},
 };
