@@ -35,8 +35,8 @@ impl Held {
     }
 }
 
-/// Takes at most `most` partitions of the shares that `is_free`, those of `owner` first, and merges
-/// them; what is left of the last one is free, under an epoch of its own.
+/// Takes at most `most` partitions of the shares that `is_free`, those of `owner` first and then the
+/// lowest, in whatever order the shares are stored, and merges them; what is left of the last one is free, under an epoch of its own.
 pub(crate) fn take(
     shares: &mut Vec<Held>,
     owner: Uuid,
@@ -46,7 +46,9 @@ pub(crate) fn take(
 ) -> Option<Held> {
     let (mut free, others): (Vec<_>, Vec<_>) = mem::take(shares).into_iter().partition(is_free);
     *shares = others;
-    free.sort_by_key(|share| share.owner != Some(owner));
+    free.sort_by_key(|share| {
+        (share.owner != Some(owner), share.partitions.bits().trailing_zeros())
+    });
     let mut taken: Vec<Held> = Vec::new();
     let mut left = most;
     for share in free {
