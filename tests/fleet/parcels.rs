@@ -39,6 +39,11 @@ const STOPS: usize = 6;
 /// The sagas that go on by themselves, and under which epoch.
 const LIVE: &str = "SELECT key, epoch FROM kairo_saga WHERE phase IN ('running', 'compensating')";
 
+/// Those of them that nobody is changing. A process that is stopped in the middle of a transaction
+/// holds a saga until the server ends that, after a minute.
+const UNLOCKED: &str = "SELECT key, epoch FROM kairo_saga \
+     WHERE phase IN ('running', 'compensating') FOR UPDATE SKIP LOCKED";
+
 /// A process that carries parcels on.
 pub(crate) fn bus(url: &str, folder: &Path) -> Builder {
     let parcel = Parcel { services: Services::open(folder) };
@@ -69,9 +74,9 @@ async fn send_orders(kairo: Kairo, folder: PathBuf, mut dice: Dice) {
     }
 }
 
-/// The epochs of the sagas that go on by themselves, by their numbers.
-async fn live(server: &Server) -> HashMap<u64, u64> {
-    let rows = sqlx::query(LIVE).fetch_all(&mut server.raw().await).await.unwrap();
+/// The epochs of sagas, by their numbers.
+async fn epochs(server: &Server, select: &'static str) -> HashMap<u64, u64> {
+    let rows = sqlx::query(select).fetch_all(&mut server.raw().await).await.unwrap();
     let of_row = |row: sqlx::postgres::PgRow| {
         let (key, epoch): (String, i64) = (row.get(0), row.get(1));
         (key.parse().unwrap(), u64::try_from(epoch).unwrap())
@@ -81,7 +86,7 @@ async fn live(server: &Server) -> HashMap<u64, u64> {
 
 /// The sagas of which a process that is stopped has begun something without coming to its end.
 async fn cut(server: &Server, ledger: &Ledger, process: u32) -> HashMap<u64, u64> {
-    let mut cut = live(server).await;
+    let mut cut = epochs(server, UNLOCKED).await;
     cut.retain(|number, epoch| {
         let lines = ledger.of(*number);
         let says = |what: What| {
@@ -99,7 +104,7 @@ async fn stop(worker: &Worker, server: &Server, ledger: &Ledger, to_the_end: boo
     send("STOP", worker.id);
     let cut = cut(server, ledger, worker.id).await;
     until(async || {
-        let live = live(server).await;
+        let live = epochs(server, LIVE).await;
         cut.iter().all(|(number, epoch)| match live.get(number) {
             Some(now) => !to_the_end && epoch < now,
             None => true,
