@@ -71,6 +71,9 @@ pub struct Context {
     pub(crate) saga: Option<SagaRun>,
 }
 
+/// What the place of a compensation has behind that of its step.
+pub(crate) const UNDO: &str = "/undo";
+
 /// The saga whose step runs.
 #[derive(Clone, Debug)]
 pub(crate) struct SagaRun {
@@ -269,6 +272,7 @@ impl FromContext for Context {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey {
     id: Uuid,
+    undoes: Option<Uuid>,
     place: Arc<str>,
     epoch: u64,
 }
@@ -278,6 +282,13 @@ impl IdempotencyKey {
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// In a compensation, the key that its step had: by it a service finds what to undo, also when the
+    /// step's answer was lost.
+    #[must_use]
+    pub const fn undoes(&self) -> Option<Uuid> {
+        self.undoes
     }
 
     /// What it is the key of: `order/charge_payment` for a step, `order/charge_payment/undo` for its
@@ -305,8 +316,14 @@ impl fmt::Display for IdempotencyKey {
 #[diagnostic::do_not_recommend]
 impl FromContext for IdempotencyKey {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
+        let step = context.subscription.strip_suffix(UNDO).filter(|_| context.saga.is_some());
+        let undoes = step.map(|step| {
+            let step = Context { subscription: step.into(), ..context.clone() };
+            step.idempotency_key()
+        });
         Ok(Self {
             id: context.idempotency_key(),
+            undoes,
             place: Arc::clone(&context.subscription),
             epoch: context.saga.as_ref().map_or(0, |saga| saga.epoch),
         })

@@ -119,3 +119,49 @@ async fn without_rollback_what_was_done_stays_until_somebody_wants_it_undone() {
     })
     .await;
 }
+
+#[derive(Clone, Default)]
+struct Keys {
+    seen: Journal<(Uuid, Option<Uuid>, String)>,
+}
+
+impl Keys {
+    fn note(&self, key: &IdempotencyKey) {
+        self.seen.note((key.id(), key.undoes(), key.place().to_owned()));
+    }
+}
+
+#[saga("keys")]
+impl Keys {
+    #[step]
+    async fn one(&self, _number: &u64, key: IdempotencyKey) -> u32 {
+        self.note(&key);
+        1
+    }
+
+    #[compensate(one)]
+    async fn not_one(&self, key: IdempotencyKey) {
+        self.note(&key);
+    }
+
+    #[step]
+    async fn two(&self, _one: &u32) -> Result<(), Failure> {
+        Err(Failure::permanent("no"))
+    }
+}
+
+#[tokio::test]
+async fn a_compensation_knows_its_own_key_and_that_of_its_step() {
+    on_each_store(async |place| {
+        let keys = Keys::default();
+        let kairo = place.start_with(|bare| bare.saga(keys.clone())).await;
+        let sagas = kairo.saga_of::<Keys>().unwrap();
+        assert!(!sagas.execute(7).await.unwrap().is_completed());
+        let [(step, none, place), (undo, undoes, undo_place)] = keys.seen.all().try_into().unwrap();
+        assert_eq!((none, undoes), (None, Some(step)));
+        assert_ne!(step, undo);
+        assert_eq!((place.as_str(), undo_place.as_str()), ("keys/one", "keys/one/undo"));
+        kairo.shutdown().await.unwrap();
+    })
+    .await;
+}

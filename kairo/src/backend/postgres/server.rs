@@ -18,7 +18,7 @@ use crate::error::Result;
 const SET_UP: &str = "SET jit = off; SET plan_cache_mode = force_generic_plan; \
      SET enable_seqscan = off; SET enable_bitmapscan = off; \
      SET default_transaction_isolation = 'read committed'; \
-     SET idle_in_transaction_session_timeout = '60s'; \
+     SET idle_in_transaction_session_timeout = '20s'; \
      SELECT set_config('synchronous_commit', 'on', false) \
       WHERE current_setting('synchronous_commit') = 'off'";
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     blueprint::{Blueprint, Given, OnUnknown, StepError, Stored, Takes, Undo},
-    handler::Context,
+    handler::context::{Context, UNDO},
     retry::RetryPolicy,
     store::BoxFuture,
 };
@@ -163,7 +163,7 @@ pub(crate) fn place_of(plan: &Plan, part: Part) -> String {
     let step = |index: usize| plan.steps[index].name;
     match part {
         Part::Step(index) => format!("{}/{}", plan.name, step(index)),
-        Part::Undo(index) => format!("{}/{}/undo", plan.name, step(index)),
+        Part::Undo(index) => format!("{}/{}{UNDO}", plan.name, step(index)),
         Part::OnComplete => format!("{}/on_complete", plan.name),
         Part::OnError => format!("{}/on_error", plan.name),
     }
