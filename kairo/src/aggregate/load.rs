@@ -8,6 +8,8 @@ use super::{
     kind::Kind,
     snapshot,
 };
+#[cfg(doc)]
+use crate::error::Error;
 use crate::{
     bus::Bus, clock::Timestamp, error::Result, event::name::StreamName, store::StreamRange,
 };
