@@ -43,8 +43,11 @@ pub(crate) async fn measure<S: Store>(
     let handled = Handled::default();
     store.handle(handled.clone()).await?;
     let start = Instant::now();
-    let all = append::write_all(store, Window::after_warm_up(seconds), writers, 1).await?;
+    // Handlers end with their store, which is therefore kept until they are done.
+    let all =
+        append::write_all(Arc::clone(&store), Window::after_warm_up(seconds), writers, 1).await?;
     handled.reaches(all.events).await;
     let figure = all.events as f64 / start.elapsed().as_secs_f64();
+    drop(store);
     Ok(Reply::Measured { figure, latency: None, conflicts: all.conflicts })
 }

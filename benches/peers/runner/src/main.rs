@@ -13,7 +13,7 @@ mod suite;
 mod suites;
 mod table;
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -96,6 +96,7 @@ fn main() -> Result<()> {
         suites.iter().for_each(|suite| println!("{}: {}", suite.name, suite.title));
         return Ok(());
     }
+    let start = Instant::now();
     let folder = place::Folder::new(&options.data)?;
     let server = suites.iter().any(Suite::needs_postgres).then(|| Server::start(&folder));
     let server = server.transpose()?;
@@ -103,7 +104,10 @@ fn main() -> Result<()> {
     let runner = Runner { places: Places::new(&folder, server.as_ref()), seconds: options.seconds };
     for suite in &suites {
         let rounds = suite.rounds(options.rounds);
+        let begun = Instant::now();
         println!("\n{}", table::of(suite, rounds, &runner.run(suite, rounds)?));
+        eprintln!("{}: {:.0} s", suite.name, begun.elapsed().as_secs_f64());
     }
+    println!("\nAll of it took {:.1} minutes.", start.elapsed().as_secs_f64() / 60.0);
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use peers_core::Reply;
 
 use crate::{
+    promise::{Bound, Promise},
     run::Rounds,
     suite::{Row, Suite, Unit},
 };
@@ -59,16 +60,23 @@ fn figures(suite: &Suite, seen: &Rounds) -> String {
     text.push('\n');
     for promise in &suite.promises {
         let figure = |label| figure_of(&suite.rows, &medians, label);
-        let (Some(row), Some(other)) = (figure(promise.row), figure(promise.against)) else {
-            continue;
-        };
-        let ratio = promise.bound.ratio(suite.unit, row, other);
-        let kept = if promise.bound.is_kept(ratio) { "kept" } else { "**missed**" };
-        let (label, against, bound) = (promise.row, promise.against, promise.bound);
+        let outcome =
+            outcome(promise.bound, suite.unit, figure(promise.row), figure(promise.against));
+        let Promise { row, against, bound } = promise;
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "- {label}, {bound} of {against}: {ratio:.2}, {kept}");
+        let _ = writeln!(text, "- {row}, {bound} of {against}: {outcome}");
     }
     text
+}
+
+/// Whether a promise is kept; where one of the two has failed, nothing is known.
+fn outcome(bound: Bound, unit: Unit, figure: Option<f64>, other: Option<f64>) -> String {
+    let (Some(figure), Some(other)) = (figure, other) else {
+        return "not measured".to_owned();
+    };
+    let ratio = bound.ratio(unit, figure, other);
+    let kept = if bound.is_kept(ratio) { "kept" } else { "**missed**" };
+    format!("{ratio:.2}, {kept}")
 }
 
 fn line(unit: Unit, replies: &[Result<Reply>], figure: Option<f64>, first: Option<f64>) -> String {
@@ -163,6 +171,14 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(3.0));
         assert_eq!(median(Vec::new()), None);
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_promise_against_a_row_that_failed() {
+        let outcome = |other| outcome(Bound::Speed(2.0), Unit::Events, Some(300.0), other);
+        assert_eq!(outcome(None), "not measured");
+        assert_eq!(outcome(Some(100.0)), "3.00, kept");
+        assert_eq!(outcome(Some(200.0)), "1.50, **missed**");
     }
 
     #[test]
