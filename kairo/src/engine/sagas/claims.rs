@@ -139,7 +139,12 @@ async fn take_own(engine: &Arc<Engine>, owner: Uuid, id: Uuid) -> Result {
 /// Carries a saga on that was claimed.
 async fn take(engine: &Arc<Engine>, row: SagaRow, room: OwnedSemaphorePermit) -> Result {
     let Some(code) = engine.sagas.code(&row.saga) else { return Ok(()) };
-    let Some(mark) = engine.sagas.running.mark(row.id) else { return Ok(()) };
+    let Some(mark) = engine.sagas.running.mark(row.id) else {
+        // It was given back a moment ago by a run that has not ended yet.
+        engine.sagas.running.doubt();
+        engine.sagas.look.notify_one();
+        return Ok(());
+    };
     match read(&*code, &row) {
         Ok((row, state)) => {
             let run = Run::new(Arc::clone(engine), code, row, state, mark, room);
