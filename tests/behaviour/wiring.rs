@@ -99,7 +99,10 @@ fn a_named_crate_is_linked_and_counted() {
     let crates = kairo::app![kairo_tests];
     let wiring = Kairo::builder().crates(crates).only(audit).check().unwrap();
     let linked = wiring.crates().iter().find(|found| found.name == "kairo_tests").unwrap();
-    assert_eq!(linked.to_string(), "kairo: kairo_tests: 3 events, 1 handler (0 in this process)");
+    assert_eq!(
+        linked.to_string(),
+        "kairo: kairo_tests: 3 events, 1 handler (0 in this process), 1 saga"
+    );
 }
 
 #[test]
