@@ -111,7 +111,7 @@ async fn of_one_key_there_is_one_saga_whoever_starts_it() {
     let (_second, others) = cluster.node().await;
     let (trips, others) = (trips.key("booking"), others.key("booking"));
     let both = async { tokio::join!(trips.execute(wish()), others.execute(wish())) };
-    let (one, other) = cluster.passing(both).await;
+    let (one, other) = Box::pin(cluster.passing(both)).await;
     assert!(one.unwrap().is_completed() && other.unwrap().is_completed());
     assert_eq!(cluster.world.seen.all(), ["flight", "hotel", "car"]);
 }
