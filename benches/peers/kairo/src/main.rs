@@ -41,15 +41,12 @@ impl Store for Participant {
     async fn append(&self, stream: Uuid, version: u64, deposits: &[Deposited]) -> Result<Appended> {
         let name = format!("account-{stream}");
         let expected = if version == 0 { Version::NoStream } else { Version::At(version) };
-        let appended = match (&self.way, deposits) {
-            (Way::Bus(bus), [deposit]) => {
-                let event = Deposit(deposit.clone());
-                bus.publish(event).stream(name).expect(expected).await.map(drop)
-            }
-            _ => {
-                let events = deposits.iter().cloned().map(Deposit);
-                self.store().append(name, expected, events).await.map(drop)
-            }
+        let appended = if let (Way::Bus(bus), [deposit]) = (&self.way, deposits) {
+            let event = Deposit(deposit.clone());
+            bus.publish(event).stream(name).expect(expected).await.map(drop)
+        } else {
+            let events = deposits.iter().cloned().map(Deposit);
+            self.store().append(name, expected, events).await.map(drop)
         };
         match appended {
             Ok(()) => Ok(Appended::Stored),

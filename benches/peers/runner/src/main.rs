@@ -68,7 +68,7 @@ impl Options {
                 }
                 "--rounds" => options.rounds = value()?.parse().context("rounds are a number")?,
                 "--seconds" => {
-                    options.seconds = value()?.parse().context("seconds are a number")?
+                    options.seconds = value()?.parse().context("seconds are a number")?;
                 }
                 "--data" => options.data = value()?.into(),
                 "--list" => options.list = true,
@@ -93,7 +93,9 @@ fn main() -> Result<()> {
         bail!("no suite begins with any of {:?}\n{USAGE}", options.wanted);
     }
     if options.list {
-        suites.iter().for_each(|suite| println!("{}: {}", suite.name, suite.title));
+        for suite in &suites {
+            println!("{}: {}", suite.name, suite.title);
+        }
         return Ok(());
     }
     let start = Instant::now();

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long a participant may take, whatever it does.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// How often it is looked at whether a participant has ended.
 const LOOK: Duration = Duration::from_millis(10);

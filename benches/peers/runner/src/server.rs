@@ -42,7 +42,7 @@ BEGIN
 END $$";
 
 /// How long a server may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a server is asked whether it has started.
 const LOOK: Duration = Duration::from_millis(50);

@@ -40,7 +40,8 @@ fn checks(suite: &Suite, seen: &Rounds) -> String {
             }
             _ => "failed |".to_owned(),
         };
-        text += &format!("| {} | {line} |\n", row.label);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| {} | {line} |", row.label);
     }
     text
 }
@@ -55,7 +56,8 @@ fn figures(suite: &Suite, seen: &Rounds) -> String {
     );
     for ((row, replies), median) in suite.rows.iter().zip(&seen.replies).zip(&medians) {
         let line = line(suite.unit, replies, *median, first);
-        text += &format!("| {} | {line} |\n", row.label);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| {} | {line} |", row.label);
     }
     text.push('\n');
     for promise in &suite.promises {
@@ -63,7 +65,6 @@ fn figures(suite: &Suite, seen: &Rounds) -> String {
         let outcome =
             outcome(promise.bound, suite.unit, figure(promise.row), figure(promise.against));
         let Promise { row, against, bound } = promise;
-        // Writing to a string cannot fail.
         let _ = writeln!(text, "- {row}, {bound} of {against}: {outcome}");
     }
     text
