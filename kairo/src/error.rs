@@ -144,6 +144,47 @@ pub enum Error {
         /// The saga.
         id: uuid::Uuid,
     },
+    /// A document of this id is there already.
+    #[error("`{collection}` has a document `{id}` already")]
+    DocumentExists {
+        /// The collection.
+        collection: &'static str,
+        /// The id that is taken.
+        id: String,
+    },
+    /// A document is not what the caller has seen: it is at another version, has gone, or was made
+    /// again.
+    #[error("document `{id}` of `{collection}` {}, expected version {expected}", match actual {
+        Some(version) if version == expected => "has been made again".to_owned(),
+        Some(version) => format!("is at version {version}"),
+        None => "is not there any more".to_owned(),
+    })]
+    DocumentMoved {
+        /// The collection.
+        collection: &'static str,
+        /// The document.
+        id: String,
+        /// The version that the caller has seen.
+        expected: u64,
+        /// The version that is there; `None` when the document has gone.
+        actual: Option<u64>,
+    },
+    /// A value that can be there once only belongs to another document.
+    #[error("`{field}` of `{collection}` is unique, and {} is taken", value.as_ref().map_or_else(|| "its value".to_owned(), |value| format!("`{value}`")))]
+    ValueTaken {
+        /// The collection.
+        collection: &'static str,
+        /// The field.
+        field: String,
+        /// The value, where the store says it.
+        value: Option<String>,
+    },
+    /// What was to be done once is done: an event has been handled, with all its effects.
+    #[error("subscription `{subscription}` has handled this event already")]
+    AlreadyHandled {
+        /// The subscription.
+        subscription: String,
+    },
     /// This process did not renew its lease in time: others may have taken over its work.
     #[error("the lease of this process ran out: others may have taken over its work")]
     LeaseLost,

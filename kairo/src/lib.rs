@@ -27,6 +27,7 @@ pub mod blueprint;
 pub mod store;
 pub mod lease;
 pub mod journal;
+pub mod documents;
 pub mod delivery;
 
 pub mod backend;

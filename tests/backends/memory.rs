@@ -14,7 +14,7 @@ struct Memory;
 
 impl Harness for Memory {
     fn features(&self) -> Features {
-        Features { durable: false, shared: false }
+        Features { durable: false, shared: false, transactions: false }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {
@@ -29,7 +29,7 @@ struct Shared;
 
 impl Harness for Shared {
     fn features(&self) -> Features {
-        Features { durable: false, shared: true }
+        Features { durable: false, shared: true, transactions: false }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {

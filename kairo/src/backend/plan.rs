@@ -4,11 +4,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    delivery::{Claim, DeadLetter, Scheduled},
-    error::{Error, Result},
+    delivery::{Claim, DeadLetter, MarkKey, Scheduled},
+    documents::{Collection, Document, DocumentChange},
+    error::{Error, Result, shortened},
     event::{name::StreamName, record::EventData},
     journal::{SagaChange, SagaRow},
     store::{Append, Placed, Position, Removal, Tip, Unit, Version},
@@ -37,6 +39,20 @@ pub(crate) trait View {
     /// The saga of a kind that was started under a key.
     fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>>;
 
+    /// Whether an event has been marked as handled.
+    fn is_marked(&mut self, key: &MarkKey) -> Result<bool>;
+
+    /// A document.
+    fn document(&mut self, collection: &'static Collection, id: &str) -> Result<Option<Document>>;
+
+    /// The document of a collection that has a unique value.
+    fn owner_of(
+        &mut self,
+        collection: &'static Collection,
+        field: &'static str,
+        value: &Value,
+    ) -> Result<Option<String>>;
+
     /// The sequence that the next event gets.
     fn next_sequence(&self) -> u64;
 }
@@ -54,6 +70,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) placed: Vec<Placed>,
     /// How sagas end up that are new or change.
     pub(crate) sagas: Vec<SagaRow>,
+    /// How documents end up, in the order of the unit; `None` when they are gone.
+    pub(crate) documents: Vec<Option<Document>>,
 }
 
 /// A stream that goes.
@@ -74,13 +92,15 @@ impl<'a> Plan<'a> {
     pub(crate) fn make(unit: &'a Unit, view: &mut impl View) -> Result<Self> {
         check_form(unit)?;
         check_claims_hold(unit, |subscription, epoch| view.holds(subscription, epoch))?;
+        check_marks(unit, |key| view.is_marked(key))?;
         let letters = plan_letters(unit, |id| view.letter(id))?;
         check_unscheduled(unit, view)?;
         let scheduled = plan_scheduled(unit, view)?;
         let removals = plan_removals(unit, view)?;
         let placed = plan_appends(&unit.appends, view)?;
         let sagas = plan_sagas(&unit.sagas, view)?;
-        Ok(Self { letters, scheduled, removals, placed, sagas })
+        let documents = plan_documents(&unit.documents, view)?;
+        Ok(Self { letters, scheduled, removals, placed, sagas, documents })
     }
 
     /// The events to write, with their places: those that the log does not have.
@@ -107,6 +127,11 @@ pub(crate) fn check_form(unit: &Unit) -> Result {
     if !unit.sagas.iter().all(|change| changed.insert(change.id())) {
         return Err(Error::Misuse("a unit changes a saga twice"));
     }
+    let mut changed = HashSet::new();
+    let place = |change: &'_ DocumentChange| (change.collection.table, change.id.clone());
+    if !unit.documents.iter().all(|change| changed.insert(place(change))) {
+        return Err(Error::Misuse("a unit changes a document twice"));
+    }
     let mut removed = HashSet::new();
     let once = unit.removals.iter().all(|removal| removed.insert(&removal.stream));
     if once && unit.appends.iter().all(|append| !removed.contains(&append.stream)) {
@@ -115,7 +140,7 @@ pub(crate) fn check_form(unit: &Unit) -> Result {
     Err(Error::Misuse("a unit changes a stream that it removes"))
 }
 
-/// Checks that each progress comes from a claim that `holds`.
+/// Checks that all progress and every mark comes from a claim that `holds`.
 ///
 /// # Errors
 /// [`Error::Fenced`], or what `holds` fails with.
@@ -123,9 +148,28 @@ pub(crate) fn check_claims_hold(
     unit: &Unit,
     mut holds: impl FnMut(&str, u64) -> Result<bool>,
 ) -> Result {
-    for progress in &unit.progress {
-        if !holds(&progress.subscription, progress.epoch)? {
-            return Err(Error::Fenced { subscription: progress.subscription.clone() });
+    let of_progress = unit.progress.iter().map(|it| (&it.subscription, it.epoch));
+    let of_marks = unit.marks.iter().filter_map(|it| Some((&it.key.subscription, it.epoch?)));
+    for (subscription, epoch) in of_progress.chain(of_marks) {
+        if !holds(subscription, epoch)? {
+            return Err(Error::Fenced { subscription: subscription.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that nothing has been handled already.
+///
+/// # Errors
+/// [`Error::AlreadyHandled`], or what `is_marked` fails with.
+pub(crate) fn check_marks(
+    unit: &Unit,
+    mut is_marked: impl FnMut(&MarkKey) -> Result<bool>,
+) -> Result {
+    for mark in &unit.marks {
+        if is_marked(&mark.key)? {
+            let subscription = mark.key.subscription.clone();
+            return Err(Error::AlreadyHandled { subscription });
         }
     }
     Ok(())
@@ -282,6 +326,72 @@ fn start(row: &SagaRow, planned: &[SagaRow], view: &mut impl View) -> Result<Sag
         Some(id) => Err(Error::SagaExists { key: row.key.clone(), id }),
         None => Ok(row.clone()),
     }
+}
+
+/// How documents end up. Unique values are compared with what everything else of the unit leaves
+/// behind, so that a value can move from one document to another.
+///
+/// # Errors
+/// [`Error::DocumentExists`], [`Error::DocumentMoved`] or [`Error::ValueTaken`], or what the view fails
+/// with.
+fn plan_documents(
+    changes: &[DocumentChange],
+    view: &mut impl View,
+) -> Result<Vec<Option<Document>>> {
+    let mut planned = Vec::with_capacity(changes.len());
+    for change in changes {
+        let there = view.document(change.collection, &change.id)?;
+        planned.push(change.apply(there.as_ref())?);
+    }
+    let mut taken = HashSet::new();
+    for (change, document) in changes.iter().zip(&planned) {
+        let Some(document) = document else { continue };
+        let collection = change.collection;
+        for (field, value) in unique_values(collection, document)? {
+            let is_free = match view.owner_of(collection, field, &value)? {
+                Some(owner) => {
+                    changes.iter().any(|it| it.collection == collection && it.id == owner)
+                }
+                None => true,
+            };
+            if !is_free || !taken.insert((collection.table, field, value.to_string())) {
+                return Err(value_taken(collection, field, &value));
+            }
+        }
+    }
+    Ok(planned)
+}
+
+/// The values of a document that can be there once only.
+///
+/// # Errors
+/// [`Error::Invalid`] when it is no JSON.
+pub(crate) fn unique_values(
+    collection: &'static Collection,
+    document: &Document,
+) -> Result<Vec<(&'static str, Value)>> {
+    if collection.unique().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let body: Value = serde_json::from_slice(&document.body.json).map_err(|error| {
+        Error::invalid("document", document.id.as_str(), format!("it is JSON: {error}"))
+    })?;
+    let values = collection.unique().map(|field| (field, body[field].clone()));
+    Ok(values.filter(|(_, value)| !value.is_null()).collect())
+}
+
+/// That a unique value belongs to another document.
+pub(crate) fn value_taken(
+    collection: &Collection,
+    field: impl Into<String>,
+    value: &Value,
+) -> Error {
+    let value = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let (collection, value) = (collection.name, Some(shortened(value)));
+    Error::ValueTaken { collection, field: field.into(), value }
 }
 
 fn there(id: Uuid, view: &mut impl View) -> Result<SagaRow> {

@@ -12,7 +12,7 @@
 //!
 //! impl Harness for Memory {
 //!     fn features(&self) -> Features {
-//!         Features { durable: false, shared: false }
+//!         Features { durable: false, shared: false, transactions: false }
 //!     }
 //!
 //!     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {

@@ -4,6 +4,7 @@
 //! All of it changes through [`Store::commit`]; these traits read it.
 
 pub mod checkpoint;
+pub mod inbox;
 pub mod letter;
 pub mod partition;
 
@@ -15,11 +16,13 @@ pub use self::{
         Ahead, Checkpoint, Claim, Claimed, Fate, Parked, ParkedState, Progress, Share, Steer,
         SubscriptionRow,
     },
+    inbox::{Mark, MarkKey},
     letter::{DeadLetter, FailedAttempt, LetterChange, LetterFilter, LetterState, Reason},
     partition::Partitions,
 };
 use crate::{
     clock::Timestamp,
+    documents::Documents,
     error::Result,
     event::{name::StreamName, record::EventData},
     journal::Journal,
@@ -63,6 +66,12 @@ use crate::{
 /// - `each_share_has_its_own_progress`
 /// - `subscriptions_show_who_has_what`
 /// - `changes_of_others_are_signalled`
+/// - `an_event_is_marked_once`: a second mark of the same key is refused with
+///   [`Error::AlreadyHandled`](crate::Error::AlreadyHandled), and nothing of its unit takes effect.
+/// - `a_mark_and_its_effects_take_effect_together`
+/// - `a_mark_of_an_old_claim_is_fenced`
+/// - `old_marks_are_pruned_below_the_low_water`: what a subscription may still read again stays marked.
+/// - `marks_follow_a_renamed_subscription`, and go with one that is removed.
 pub trait Deliveries: Store {
     /// Takes subscriptions over in one commit, making those that are new. The answers come in the
     /// order of the requests, whose names must differ.
@@ -99,6 +108,13 @@ pub trait Deliveries: Store {
         stream: &'a StreamName,
         position: Position,
     ) -> BoxFuture<'a, Result<Option<Fate>>>;
+
+    /// Whether an event has been marked as handled.
+    fn is_marked<'a>(&'a self, key: &'a MarkKey) -> BoxFuture<'a, Result<bool>>;
+
+    /// Deletes marks that were made before a time and whose events their subscriptions have passed,
+    /// at most `limit` of them, and says how many.
+    fn prune_marks(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<u64>>;
 
     /// How many partitions a new subscription gets.
     fn partitions(&self) -> u32;
@@ -153,6 +169,12 @@ pub struct Scheduled {
 }
 
 /// Everything that the engine needs of a store.
-pub trait Backend: Store + Deliveries + DeadLetters + Timetable + Members + Journal {}
+pub trait Backend:
+    Store + Deliveries + DeadLetters + Timetable + Members + Journal + Documents
+{
+}
 
-impl<T: Store + Deliveries + DeadLetters + Timetable + Members + Journal> Backend for T {}
+impl<T> Backend for T where
+    T: Store + Deliveries + DeadLetters + Timetable + Members + Journal + Documents
+{
+}

@@ -3,9 +3,10 @@
 pub mod position;
 pub mod snapshot;
 pub mod stream;
+pub mod transaction;
 pub mod unit;
 
-use std::{future::ready, ops::RangeInclusive, pin::Pin, sync::Arc};
+use std::{any::Any, future::ready, ops::RangeInclusive, pin::Pin, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -13,11 +14,12 @@ pub use self::{
     position::{Position, Tip, Version},
     snapshot::Snapshot,
     stream::{Direction, StreamEnd, StreamRange, StreamStats},
+    transaction::Transaction,
     unit::{Append, Committed, Placed, Removal, Unit},
 };
 use crate::{
     clock::Timestamp,
-    error::Result,
+    error::{Error, Result},
     event::{
         fact::{Fact, Facts},
         name::{EventName, StreamName},
@@ -33,6 +35,14 @@ pub const PAYLOAD_MAX: usize = 1024 * 1024;
 
 /// How many payload bytes a page of the log holds, beside that of its last event.
 pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a store says that has no transactions for queries of others.
+const NO_TRANSACTIONS: &str =
+    "this store has no transactions that own queries can join: use SQLite or PostgreSQL";
+
+/// What a store says that cannot write inside a transaction of others.
+const NO_TRANSACTIONS_OF_OTHERS: &str =
+    "this store cannot write inside a transaction that is not its own: use PostgreSQL";
 
 /// An append-only log of events, and the one way to change anything in a store.
 ///
@@ -158,6 +168,31 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'a, Result<u64>>;
 
+    /// Begins a transaction that the caller's own queries can join.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`](crate::Error::Misuse) in a store without [such
+    /// transactions](Features::transactions).
+    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Transaction>>> {
+        Box::pin(ready(Err(Error::Misuse(NO_TRANSACTIONS))))
+    }
+
+    /// Writes a unit inside a transaction of the caller's own, on a connection of the driver to this
+    /// store's database. The unit takes effect when that transaction commits.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`](crate::Error::Misuse) for any other connection, and in a store whose
+    /// transactions nobody else can begin. What else goes wrong leaves the transaction for its owner
+    /// to roll back.
+    fn write_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        unit: Unit,
+    ) -> BoxFuture<'a, Result<Committed>> {
+        let _ = (connection, unit);
+        Box::pin(ready(Err(Error::Misuse(NO_TRANSACTIONS_OF_OTHERS))))
+    }
+
     /// A signal that rises when events may have come in. It is a hint: a waiter must also look by
     /// itself from time to time.
     fn watch(&self) -> watch::Receiver<u64>;
@@ -203,6 +238,8 @@ pub struct Features {
     /// [leases](crate::lease). A store without this refuses a second process, or is another store
     /// in it.
     pub shared: bool,
+    /// It has [transactions](Store::begin) that the caller's own queries can join.
+    pub transactions: bool,
 }
 
 /// Which events a reader wants.

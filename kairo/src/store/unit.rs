@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::{Position, Snapshot, Version};
 use crate::{
-    delivery::{LetterChange, Progress, Scheduled},
+    delivery::{LetterChange, Mark, Progress, Scheduled},
+    documents::DocumentChange,
     event::{name::StreamName, record::EventData},
     journal::SagaChange,
 };
@@ -16,6 +17,8 @@ use crate::{
 pub struct Unit {
     /// What subscriptions have finished; each is fenced by its claim.
     pub progress: Vec<Progress>,
+    /// Events that have been handled with all their effects; each is fenced by its claim.
+    pub marks: Vec<Mark>,
     /// What happens to dead letters.
     pub letters: Vec<LetterChange>,
     /// Ids of delayed events to take from the timetable; each must still be there.
@@ -30,6 +33,8 @@ pub struct Unit {
     pub snapshots: Vec<Snapshot>,
     /// What happens to sagas, each once.
     pub sagas: Vec<SagaChange>,
+    /// What happens to documents, each once.
+    pub documents: Vec<DocumentChange>,
 }
 
 impl Unit {

@@ -75,4 +75,18 @@ pub enum Call<'a> {
     NextSaga,
     /// [`Journal::prune_sagas`](crate::journal::Journal::prune_sagas)
     PruneSagas,
+    /// [`Deliveries::is_marked`](crate::delivery::Deliveries::is_marked)
+    IsMarked,
+    /// [`Deliveries::prune_marks`](crate::delivery::Deliveries::prune_marks)
+    PruneMarks,
+    /// [`Documents::make_collection`](crate::documents::Documents::make_collection)
+    MakeCollection,
+    /// [`Documents::document`](crate::documents::Documents::document)
+    Document,
+    /// [`Documents::find`](crate::documents::Documents::find)
+    Find,
+    /// [`Documents::count_documents`](crate::documents::Documents::count_documents)
+    CountDocuments,
+    /// [`Store::begin`](crate::store::Store::begin)
+    Begin,
 }

@@ -1,6 +1,7 @@
 //! A store that fails on request, before or after it has done what it was asked.
 
 use std::{
+    any::Any,
     fmt,
     ops::RangeInclusive,
     sync::{
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     clock::Timestamp,
     delivery::{
-        Backend, Claim, Claimed, DeadLetter, DeadLetters, Deliveries, Fate, LetterFilter,
+        Backend, Claim, Claimed, DeadLetter, DeadLetters, Deliveries, Fate, LetterFilter, MarkKey,
         Scheduled, Steer, SubscriptionRow, Timetable,
     },
     error::{Error, Result},
@@ -24,7 +25,7 @@ use crate::{
     lease::{Member, Members},
     store::{
         BoxFuture, Committed, Features, Page, Position, Selection, Snapshot, Store, StreamRange,
-        StreamStats, Unit,
+        StreamStats, Transaction, Unit,
     },
 };
 
@@ -245,6 +246,18 @@ impl Store for FaultyStore {
         Box::pin(self.call(Call::Prune, move || self.inner.prune(before, selection, limit)))
     }
 
+    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Transaction>>> {
+        Box::pin(self.call(Call::Begin, move || self.inner.begin()))
+    }
+
+    fn write_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        unit: Unit,
+    ) -> BoxFuture<'a, Result<Committed>> {
+        self.inner.write_within(connection, unit)
+    }
+
     fn watch(&self) -> watch::Receiver<u64> {
         self.inner.watch()
     }
@@ -328,6 +341,14 @@ impl Deliveries for FaultyStore {
         position: Position,
     ) -> BoxFuture<'a, Result<Option<Fate>>> {
         Box::pin(self.call(Call::Fate, move || self.inner.fate(subscription, stream, position)))
+    }
+
+    fn is_marked<'a>(&'a self, key: &'a MarkKey) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.call(Call::IsMarked, move || self.inner.is_marked(key)))
+    }
+
+    fn prune_marks(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.call(Call::PruneMarks, move || self.inner.prune_marks(before, limit)))
     }
 
     fn partitions(&self) -> u32 {

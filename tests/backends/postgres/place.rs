@@ -77,7 +77,7 @@ pub(crate) async fn run(raw: &mut PgConnection, text: &str) {
 
 impl Harness for Place {
     fn features(&self) -> Features {
-        Features { durable: true, shared: true }
+        Features { durable: true, shared: true, transactions: true }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {

@@ -87,7 +87,7 @@ impl Place {
 
 impl Harness for Place {
     fn features(&self) -> Features {
-        Features { durable: true, shared: true }
+        Features { durable: true, shared: true, transactions: false }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {

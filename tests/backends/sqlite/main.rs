@@ -58,7 +58,7 @@ impl Place {
 
 impl Harness for Place {
     fn features(&self) -> Features {
-        Features { durable: true, shared: false }
+        Features { durable: true, shared: false, transactions: true }
     }
 
     fn open(&self) -> BoxFuture<'_, kairo::Result<Arc<dyn Backend>>> {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{State, streams::Stream};
 use crate::{
     backend::plan::{Plan, View},
-    delivery::{DeadLetter, Progress, Scheduled},
+    delivery::{DeadLetter, MarkKey, Progress, Scheduled},
+    documents::{Collection, Document},
     error::Result,
     event::{
         name::StreamName,
@@ -44,6 +46,12 @@ impl State {
         }
         for row in plan.sagas {
             self.set_saga(row);
+        }
+        for mark in &unit.marks {
+            self.marks.insert(mark.key.clone(), mark.clone());
+        }
+        for (change, document) in unit.documents.iter().zip(plan.documents) {
+            self.set_document(change, document)?;
         }
         Ok(Committed { placed: plan.placed })
     }
@@ -110,6 +118,23 @@ impl View for State {
 
     fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>> {
         Ok(self.saga_of_key.get(&(saga.to_owned(), key.to_owned())).copied())
+    }
+
+    fn is_marked(&mut self, key: &MarkKey) -> Result<bool> {
+        Ok(self.marks.contains_key(key))
+    }
+
+    fn document(&mut self, collection: &'static Collection, id: &str) -> Result<Option<Document>> {
+        Ok(self.documents(collection)?.get(id).cloned())
+    }
+
+    fn owner_of(
+        &mut self,
+        collection: &'static Collection,
+        field: &'static str,
+        value: &Value,
+    ) -> Result<Option<String>> {
+        Ok(self.documents(collection)?.owner_of(field, value))
     }
 
     fn next_sequence(&self) -> u64 {

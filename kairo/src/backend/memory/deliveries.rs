@@ -13,7 +13,7 @@ use crate::{
     },
     clock::Timestamp,
     delivery::{
-        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, FailedAttempt, Fate, Parked,
+        Checkpoint, Claim, Claimed, DeadLetter, Deliveries, FailedAttempt, Fate, MarkKey, Parked,
         Partitions, Progress, Share, Steer, SubscriptionRow, partition,
     },
     error::{Error, Result},
@@ -123,8 +123,7 @@ impl Deliveries for MemoryStore {
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let removed =
-                self.with(|state| Ok(state.subscriptions.remove(&subscription).is_some()));
+            let removed = self.with(|state| Ok(state.forget(&subscription)));
             let removed = removed.await?;
             self.tell_others();
             Ok(removed)
@@ -148,6 +147,14 @@ impl Deliveries for MemoryStore {
         Box::pin(async move {
             self.with(|state| Ok(state.fate(subscription, stream.as_str(), position))).await
         })
+    }
+
+    fn is_marked<'a>(&'a self, key: &'a MarkKey) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move { self.with(|state| Ok(state.marks.contains_key(key))).await })
+    }
+
+    fn prune_marks(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move { self.with(|state| Ok(state.prune_marks(before, limit))).await })
     }
 
     fn partitions(&self) -> u32 {
@@ -216,10 +223,17 @@ impl State {
         }
     }
 
+    /// Removes a subscription with its marks; whether there was one.
+    fn forget(&mut self, name: &str) -> bool {
+        self.take_marks(name);
+        self.subscriptions.remove(name).is_some()
+    }
+
     /// Moves a subscription and its letters to another name.
     fn rename(&mut self, old: &str, new: &str) {
         let Some(held) = self.subscriptions.remove(old) else { return };
         self.subscriptions.insert(new.to_owned(), held);
+        self.rename_marks(old, new);
         for letter in self.letters.values_mut().filter(|letter| letter.subscription == old) {
             new.clone_into(&mut letter.subscription);
         }

@@ -121,7 +121,7 @@ impl Store for MemoryStore {
     }
 
     fn features(&self) -> Features {
-        Features { durable: false, shared: self.shared }
+        Features { durable: false, shared: self.shared, transactions: false }
     }
 }
 

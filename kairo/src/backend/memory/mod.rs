@@ -5,6 +5,8 @@
 
 mod commit;
 mod deliveries;
+mod documents;
+mod inbox;
 mod journal;
 mod letters;
 mod log;
@@ -24,11 +26,11 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::{deliveries::Subscription, members::Lease, streams::Stream};
+use self::{deliveries::Subscription, documents::Documents, members::Lease, streams::Stream};
 use super::url::StoreUrl;
 use crate::{
     clock::{Clock, Timestamp},
-    delivery::{Backend, DeadLetter},
+    delivery::{Backend, DeadLetter, Mark, MarkKey},
     error::{Error, Result},
     event::{
         name::StreamName,
@@ -94,6 +96,9 @@ struct State {
     /// The live ones.
     sagas_by_due: BTreeSet<(Timestamp, Uuid)>,
     saga_of_key: HashMap<(String, String), Uuid>,
+    marks: BTreeMap<MarkKey, Mark>,
+    /// By table.
+    collections: HashMap<&'static str, Documents>,
 }
 
 impl MemoryStore {

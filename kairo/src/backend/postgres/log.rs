@@ -170,7 +170,7 @@ impl Store for PostgresStore {
     }
 
     fn features(&self) -> Features {
-        Features { durable: true, shared: true }
+        Features { durable: true, shared: true, transactions: true }
     }
 }
 

@@ -146,7 +146,7 @@ impl Store for RedisStore {
     }
 
     fn features(&self) -> Features {
-        Features { durable: true, shared: true }
+        Features { durable: true, shared: true, transactions: false }
     }
 
     fn is_relaxed(&self) -> bool {

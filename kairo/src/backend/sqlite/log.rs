@@ -157,7 +157,7 @@ impl Store for SqliteStore {
     }
 
     fn features(&self) -> Features {
-        Features { durable: true, shared: false }
+        Features { durable: true, shared: false, transactions: true }
     }
 
     fn is_relaxed(&self) -> bool {
