@@ -123,7 +123,7 @@ impl Deliveries for MemoryStore {
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let removed = self.with(|state| Ok(state.forget(&subscription)));
+            let removed = self.with(|state| Ok(state.remove_subscription(&subscription)));
             let removed = removed.await?;
             self.tell_others();
             Ok(removed)
@@ -224,7 +224,7 @@ impl State {
     }
 
     /// Removes a subscription with its marks; whether there was one.
-    fn forget(&mut self, name: &str) -> bool {
+    fn remove_subscription(&mut self, name: &str) -> bool {
         self.take_marks(name);
         self.subscriptions.remove(name).is_some()
     }
