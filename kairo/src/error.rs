@@ -179,6 +179,12 @@ pub enum Error {
         /// The value, where the store says it.
         value: Option<String>,
     },
+    /// The closure of a transaction failed, and so nothing of the transaction has happened.
+    #[error("the transaction was undone: {source}")]
+    Aborted {
+        /// What the closure said.
+        source: BoxError,
+    },
     /// What was to be done once is done: an event has been handled, with all its effects.
     #[error("subscription `{subscription}` has handled this event already")]
     AlreadyHandled {

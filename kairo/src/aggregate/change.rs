@@ -9,7 +9,8 @@ use super::{
     snapshot,
 };
 use crate::{
-    bus::{Bus, Handled, Published, append_all, event_of},
+    bus::{Bus, Handled, Published, append_all},
+    engine::dispatch::scope::event_of,
     error::{Error, Result},
     event::{
         name::StreamName,

@@ -14,11 +14,11 @@ use std::{
 
 use super::{
     Shared,
-    publish::{append_all, event_of},
+    publish::append_all,
     published::{Handled, Published},
 };
 use crate::{
-    engine::dispatch::{Outcome, RunMiss, caught, run_on, scope::Scope, spec::Spec},
+    engine::dispatch::{Outcome, RunMiss, caught, run_on, scope::{Scope, event_of}, spec::Spec},
     error::{Error, Result},
     event::{publishable::InMemory, record::Draft},
     handler::{

@@ -17,9 +17,9 @@ use super::{
     published::{Published, PublishedEvent},
 };
 use crate::{
-    clock::{Clock, Timestamp, after},
+    clock::{Timestamp, after},
     delivery::Scheduled,
-    engine::dispatch::scope::{Scope, root},
+    engine::dispatch::scope::{Scope, event_of},
     error::{Error, Result},
     event::{
         name::StreamName,
@@ -242,14 +242,6 @@ impl Options {
             When::After(pause) => Some(after(now, pause)),
             When::At(time) => Some(time),
         }
-    }
-}
-
-/// Makes an event of a draft, with the handler that is running as its cause if there is one.
-pub(crate) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
-    match scope {
-        Some(scope) => scope.cause(draft, clock.now()),
-        None => root(draft, clock),
     }
 }
 

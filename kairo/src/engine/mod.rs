@@ -8,6 +8,7 @@ pub(crate) mod sagas;
 pub(crate) mod tail;
 pub(crate) mod timetable;
 pub(crate) mod trouble;
+pub(crate) mod tx;
 
 use std::{sync::Arc, time::Duration};
 

@@ -67,6 +67,11 @@ impl Failure {
         &*self.error
     }
 
+    /// The error itself, to keep.
+    pub(crate) fn into_error(self) -> BoxError {
+        self.error
+    }
+
     /// The error and all that caused it, outermost first.
     #[must_use]
     pub fn chain(&self) -> Vec<String> {
@@ -181,7 +186,7 @@ fn causes<'a>(
 /// The class that the first of these errors to have one states.
 fn stated<'a>(mut errors: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> Option<Class> {
     errors.find_map(|error| match error.downcast_ref::<Error>() {
-        Some(Error::Conflict { .. }) => Some(Class::Conflict),
+        Some(Error::Conflict { .. } | Error::DocumentMoved { .. }) => Some(Class::Conflict),
         // What was wrong about the call is as wrong the next time.
         Some(
             Error::Misuse(_)

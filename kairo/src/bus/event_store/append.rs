@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::EventStore;
 use crate::{
-    bus::publish::{durable_draft, event_of},
-    engine::dispatch::scope::Scope,
+    bus::publish::durable_draft,
+    engine::{
+        dispatch::scope::{Scope, event_of},
+        tx::refuse_beside,
+    },
     error::Result,
     event::{name::StreamName, publishable::Publishable, record::EventData},
     store::{Append, Placed, Removal, Snapshot, Unit, Version},

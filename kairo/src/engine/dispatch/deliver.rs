@@ -15,15 +15,15 @@ use std::{
 use super::{job::Job, scope::Scope, spec::Spec};
 use crate::{
     clock::Clock,
-    delivery::{FailedAttempt, Reason},
-    engine::{Engine, stopped},
+    delivery::{FailedAttempt, Mark, MarkKey, Reason},
+    engine::{Engine, stopped, tx::{Desk, Tx}},
     error::{DecodeError, Error},
     event::{
         envelope::AnyEvent,
         record::{Draft, EventData, Recorded},
     },
     handler::{
-        Class, Context,
+        Class, Context, Failure,
         delivery::{Delivery, Outcome, Payload, RunError},
     },
     retry::{CONFLICT_RETRIES_MAX, RetryPolicy, Verdict, conflict_pause},
@@ -51,6 +51,7 @@ pub(super) struct Seat {
     engine: Arc<Engine>,
     spec: Arc<Spec>,
     scope: Arc<Scope>,
+    epoch: u64,
 }
 
 impl Seat {
@@ -59,9 +60,14 @@ impl Seat {
         &self.spec.name
     }
 
-    pub(super) fn new(engine: &Arc<Engine>, spec: &Arc<Spec>, generation: u32) -> Self {
+    pub(super) fn new(
+        engine: &Arc<Engine>,
+        spec: &Arc<Spec>,
+        generation: u32,
+        epoch: u64,
+    ) -> Self {
         let scope = empty_scope(engine, spec, generation);
-        Self { engine: Arc::clone(engine), spec: Arc::clone(spec), scope }
+        Self { engine: Arc::clone(engine), spec: Arc::clone(spec), scope, epoch }
     }
 }
 
@@ -105,34 +111,37 @@ pub(crate) struct Miss {
 
 /// Delivers one event.
 pub(super) async fn deliver(seat: Seat, job: Job) -> Ended {
-    let Seat { engine, spec, scope } = seat;
-    let mut run = Run { engine: &engine, spec: &spec, scope, job, failed: 0, conflicts: 0 };
+    let Seat { engine, spec, scope, epoch } = seat;
+    let claim = Some(epoch);
+    let mut run = Run { engine: &engine, spec: &spec, scope, job, claim, failed: 0, conflicts: 0 };
     let end = run.until_end().await;
     let Run { scope, job, failed, .. } = run;
-    Ended { job, end, failed, seat: Some(Seat { engine, spec, scope }) }
+    Ended { job, end, failed, seat: Some(Seat { engine, spec, scope, epoch }) }
 }
 
 /// Gives an event to a handler once more, outside its subscription: one attempt, of which nothing is
-/// kept.
+/// kept but what the handler does in its transaction.
 ///
 /// # Errors
 /// Why the attempt brought nothing.
 pub(crate) async fn deliver_again(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     spec: &Spec,
     generation: u32,
     event: Arc<Recorded>,
 ) -> Result<Vec<EventData>, RunMiss> {
     let (scope, job) = (empty_scope(engine, spec, generation), Job::first(event));
-    let mut run = Run { engine, spec, scope, job, failed: 0, conflicts: 0 };
+    let mut run = Run { engine, spec, scope, job, claim: None, failed: 0, conflicts: 0 };
     run.attempt(NonZeroU32::MIN).await
 }
 
 struct Run<'a> {
-    engine: &'a Engine,
+    engine: &'a Arc<Engine>,
     spec: &'a Spec,
     scope: Arc<Scope>,
     job: Job,
+    /// The epoch under which the event is handled; `None` when it is handled outside of any claim.
+    claim: Option<u64>,
     failed: u32,
     conflicts: u32,
 }
@@ -169,10 +178,54 @@ impl Run<'_> {
     async fn attempt(&mut self, attempt: NonZeroU32) -> Result<Vec<EventData>, RunMiss> {
         let event = AnyEvent::from(Arc::clone(&self.job.event));
         Scope::begin(&mut self.scope, event, attempt, self.job.edit);
+        if self.spec.is_transactional {
+            return Box::pin(self.attempt_in_transaction()).await;
+        }
         let delivery = Delivery { payload: &Payload::Logged, context: self.scope.context() };
         let run = pin!(Arc::clone(&self.scope).enter(self.spec.run(delivery)));
         let drafts = run_once(run, self.spec, self.engine).await?;
         self.publishable(drafts)
+    }
+
+    /// An attempt whose effects, and what it publishes, commit together with the fact that the event
+    /// was handled. Where that is a fact already, there is nothing to do.
+    async fn attempt_in_transaction(&mut self) -> Result<Vec<EventData>, RunMiss> {
+        let mark = self.claim.map(|epoch| self.mark(epoch));
+        if let Some(mark) = &mark
+            && self.engine.backend.is_marked(&mark.key).await.map_err(of_store)?
+        {
+            return Ok(Vec::new());
+        }
+        let desk = Desk::of_run(self.engine, &self.scope);
+        let delivery = Delivery { payload: &Payload::Logged, context: self.scope.context() };
+        let run = async {
+            let run = Arc::clone(&self.scope).enter(self.spec.run(delivery));
+            desk.run(self.engine, run).await.unwrap_or_else(|too_long| {
+                Err(RunError::Failed(Failure::retryable(too_long)))
+            })
+        };
+        let drafts = run_once(pin!(run), self.spec, self.engine).await?;
+        let begin = || Tx::begin(self.engine, Some(Arc::clone(&self.scope)));
+        let mut tx = desk.take().unwrap_or_else(begin);
+        for draft in drafts {
+            tx.append(draft).map_err(|error| RunError::Failed(Failure::permanent(error)))?;
+        }
+        match tx.commit_with(mark, None).await {
+            Ok(_) | Err(Error::AlreadyHandled { .. }) => Ok(Vec::new()),
+            Err(error) => Err(of_store(error)),
+        }
+    }
+
+    fn mark(&self, epoch: u64) -> Mark {
+        let Context { subscription, generation, edit, .. } = self.scope.context();
+        let Recorded { position, event, .. } = &*self.job.event;
+        let (subscription, event) = (subscription.to_string(), edit.unwrap_or(event.id));
+        Mark {
+            key: MarkKey { subscription, generation: *generation, event },
+            epoch: Some(epoch),
+            position: *position,
+            time: self.engine.clock.now(),
+        }
     }
 
     fn publishable(&self, drafts: Vec<Draft>) -> Result<Vec<EventData>, RunMiss> {
@@ -284,6 +337,15 @@ impl From<RunError> for RunMiss {
                 Miss { class, last, errors: failure.chain() }.into()
             }
         }
+    }
+}
+
+/// Why an attempt brought nothing whose transaction the store did not take.
+fn of_store(error: Error) -> RunMiss {
+    match error {
+        // Somebody else has the subscription, or the bus has stopped: the attempt does not count.
+        Error::Fenced { .. } | Error::Closed => RunMiss::GivenBack,
+        error => RunError::Failed(Failure::from(error)).into(),
     }
 }
 

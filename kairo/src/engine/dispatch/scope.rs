@@ -8,6 +8,7 @@ use std::{
 use uuid::Uuid;
 
 use crate::{
+    clock::Clock,
     error::{Error, Result},
     event::{
         envelope::AnyEvent,
@@ -168,8 +169,16 @@ pub(crate) fn refuse_in_handler() -> Result {
     }
 }
 
+/// Makes an event of a draft, with the handler that is running as its cause if there is one.
+pub(crate) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
+    match scope {
+        Some(scope) => scope.cause(draft, clock.now()),
+        None => root(draft, clock),
+    }
+}
+
 /// Makes an event that no handler causes.
-pub(crate) fn root(draft: Draft, clock: &crate::clock::Clock) -> Result<EventData> {
+fn root(draft: Draft, clock: &Clock) -> Result<EventData> {
     check_size(&draft)?;
     let id = clock.new_id();
     Ok(EventData {

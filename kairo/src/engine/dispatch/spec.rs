@@ -3,8 +3,10 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use crate::{
+    engine::tx::Tx,
     event::{envelope::AnyEvent, name::EventName, pattern::Interest},
     handler::{
+        Need,
         delivery::{Delivery, HandlerFuture, run},
         entry::{Call, HandlerEntry, OnDead, Options, StartAt},
     },
@@ -77,6 +79,8 @@ pub(crate) struct Spec {
     pub(crate) renamed_from: Option<&'static str>,
     /// Whether its own dead letters make no event, so that a failing alarm does not ring itself.
     pub(crate) silent: bool,
+    /// Whether its effects commit together with the fact that the event was handled.
+    pub(crate) is_transactional: bool,
 }
 
 impl Spec {
@@ -88,7 +92,8 @@ impl Spec {
     ) -> Self {
         let filter = entry.filter.map(|filter| Arc::new(filter) as Filter);
         let spec = Self::new(entry.name.into(), interest, Arc::new(entry), entry.options, defaults);
-        Self { filter, silent: entry.on_dead_letter, ..spec }
+        let is_transactional = (entry.needs)().contains(&Need::of::<Tx>());
+        Self { filter, silent: entry.on_dead_letter, is_transactional, ..spec }
     }
 
     /// A subscription without a filter.
@@ -116,6 +121,7 @@ impl Spec {
             start: options.start,
             renamed_from: options.renamed_from,
             silent: false,
+            is_transactional: false,
         }
     }
 

@@ -65,7 +65,7 @@ impl Runner {
     }
 
     fn seat(&self) -> Seat {
-        Seat::new(&self.engine, &self.spec, self.generation)
+        Seat::new(&self.engine, &self.spec, self.generation, self.epoch)
     }
 
     /// Parked events and letters first: they are the older ones.

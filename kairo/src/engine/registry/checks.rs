@@ -7,8 +7,9 @@ use super::{
     known::{Known, KnownEvent},
 };
 use crate::{
+    engine::tx::Tx,
     event::pattern::{Interest, NameRegex, check_pattern},
-    handler::{context::States, entry::Listen},
+    handler::{Need, context::States, entry::Listen},
     nearest::nearest,
 };
 
@@ -118,7 +119,7 @@ pub(super) fn durable_names_used_twice(handlers: &[&'static HandlerEntry]) -> Ve
 pub(super) fn missing_values(handler: &HandlerEntry, states: &States) -> Vec<String> {
     let mut missing: Vec<String> = (handler.needs)()
         .into_iter()
-        .filter(|need| !states.has(need.type_id))
+        .filter(|need| !states.has(need.type_id) && *need != Need::of::<Tx>())
         .map(|need| {
             let value = need.type_name;
             format!(

@@ -3,6 +3,7 @@
 use super::CrateSummary;
 use crate::{
     blueprint::SagaEntry,
+    engine::tx::Tx,
     handler::context::{Need, States},
 };
 
@@ -37,7 +38,7 @@ pub(super) fn missing_values(
 ) -> Vec<String> {
     let given = sagas.iter().filter(|saga| given.contains(&saga.name));
     let missing = given.flat_map(|saga| {
-        let needs = (saga.needs)().into_iter().filter(|need| !states.has(need.type_id));
+        let needs = (saga.needs)().into_iter().filter(|need| !states.has(need.type_id) && *need != Need::of::<Tx>());
         needs.map(|Need { type_name: value, .. }| {
             let SagaEntry { name, location, .. } = saga;
             format!(
