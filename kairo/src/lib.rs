@@ -48,12 +48,13 @@ pub mod __private;
 
 pub use self::{
     aggregate::Aggregate,
-    bus::{EventStore, Kairo, Publish, Published, Publisher, Subscription},
+    bus::{EventStore, Kairo, Outbox, Publish, Published, Publisher, Subscription},
     clock::Timestamp,
     delivery::{DeadLetter, LetterFilter, Reason},
     engine::{
         dispatch::Outcome,
         registry::{Crate, CrateSummary, WiredHandler, Wiring},
+        tx::Tx,
     },
     error::{Error, Result},
     event::{

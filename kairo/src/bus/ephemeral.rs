@@ -18,7 +18,11 @@ use super::{
     published::{Handled, Published},
 };
 use crate::{
-    engine::dispatch::{Outcome, RunMiss, caught, run_on, scope::{Scope, event_of}, spec::Spec},
+    engine::dispatch::{
+        Outcome, RunMiss, caught, run_on,
+        scope::{Scope, event_of},
+        spec::Spec,
+    },
     error::{Error, Result},
     event::{publishable::InMemory, record::Draft},
     handler::{

@@ -6,6 +6,7 @@ mod publish;
 mod published;
 mod question;
 mod publisher;
+mod outbox;
 mod ephemeral;
 mod subscribe;
 mod subscription;
@@ -33,6 +34,7 @@ pub use self::{
     dead_letters::DeadLetterQueue,
     event_store::{EventStore, ReadLog, ReadStream},
     health::{Condition, Health, LAG_MAX, SubscriptionHealth, WAITING_MAX, WaitingSaga},
+    outbox::Outbox,
     publish::{Publish, PublishAll},
     published::{Handled, Published},
     publisher::Publisher,
@@ -49,9 +51,11 @@ use crate::{
         Engine,
         dispatch::{Ready, Running, spec::Defaults},
         registry::Wiring,
+        tx::{Tx, transact},
     },
     error::{Error, Result},
     event::{Event, envelope::AnyEvent, publishable::Publishable},
+    handler::Failure,
     retry::RetryPolicy,
     store::Unit,
 };
@@ -171,6 +175,48 @@ impl Kairo {
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetterQueue {
         DeadLetterQueue::new(Arc::clone(&self.shared))
+    }
+
+    /// Runs a closure in a transaction: what it publishes and changes takes effect when it returns Ok,
+    /// all of it together, and nothing of it otherwise. It is run once.
+    ///
+    /// ```
+    /// # use kairo::prelude::*;
+    /// # #[event("order.placed")]
+    /// # struct OrderPlaced { #[key] order: u32 }
+    /// # #[event("stock.reserved")]
+    /// # struct StockReserved { #[key] order: u32 }
+    /// # async fn run(kairo: Kairo) -> kairo::Result {
+    /// kairo
+    ///     .transaction(async |tx| {
+    ///         tx.publish(OrderPlaced { order: 7 }).await?;
+    ///         tx.publish(StockReserved { order: 7 }).await?;
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// Inside, everything goes through the [`Tx`]: once its [connection](Tx::connection) is used, any
+    /// other write in this task is an error, because it would wait for the end of the transaction.
+    ///
+    /// # Errors
+    /// An error of Kairo's that the closure returns, as it is; [`Error::Aborted`] with any other one;
+    /// [`Error::Conflict`], [`Error::DocumentMoved`], [`Error::DocumentExists`] and
+    /// [`Error::ValueTaken`] when the store is not as the transaction has seen it. Then nothing has
+    /// happened. After an [`Error::Store`] at the commit it may have, if the store's answer was lost.
+    /// Dropping the future undoes everything that has not been committed.
+    pub async fn transaction<T, F>(&self, work: F) -> Result<T>
+    where
+        F: AsyncFnOnce(&mut Tx) -> Result<T, Failure>,
+    {
+        transact(&self.shared.engine, work).await
+    }
+
+    /// Publishes inside transactions of your own on the store's PostgreSQL.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(Arc::clone(&self.shared))
     }
 
     /// The event store: streams and the log.

@@ -1,6 +1,7 @@
 //! Publishing: from a payload to a place in the log, or in the timetable.
 
 use std::{
+    any::Any,
     fmt,
     future::{IntoFuture, poll_fn},
     pin::{Pin, pin},
@@ -17,14 +18,17 @@ use super::{
     published::{Published, PublishedEvent},
 };
 use crate::{
-    clock::{Timestamp, after},
+    clock::{Clock, Timestamp, after},
     delivery::Scheduled,
-    engine::dispatch::scope::{Scope, event_of},
+    engine::{
+        dispatch::scope::{Scope, event_of},
+        tx::{Tx, refuse_beside},
+    },
     error::{Error, Result},
     event::{
         name::StreamName,
         publishable::Publishable,
-        record::{Draft, EventData, Metadata},
+        record::{Draft, Metadata},
     },
     observe,
     store::{Append, Unit, Version},
@@ -41,6 +45,15 @@ pub(crate) enum Bus<'a> {
     Borrowed(&'a Arc<Shared>),
     /// With the handler's run that was given the handle, wherever it is used.
     Owned(Arc<Shared>, Option<Arc<Scope>>),
+}
+
+/// Where an event is published: at once, or together with something else.
+enum Place<'a> {
+    Bus(Bus<'a>),
+    /// With everything else of the transaction.
+    Within(&'a mut Tx),
+    /// In a transaction that its publisher owns.
+    Outbox(&'a Arc<Shared>, &'a mut (dyn Any + Send)),
 }
 
 impl Bus<'_> {
@@ -73,7 +86,7 @@ pub struct Publish<'a, E, R> {
 /// What is to be published, and how.
 #[expect(missing_debug_implementations, reason = "it is never shown")]
 pub struct Request<'a, E> {
-    bus: Result<Bus<'a>>,
+    place: Result<Place<'a>>,
     event: E,
     /// What it was told; most publishers say nothing.
     options: Option<Box<Options>>,
@@ -122,16 +135,58 @@ impl<'a, E: Publishable + 'a> Request<'a, E> {
     /// Publishes it, with what can be said about it first.
     #[inline]
     pub(super) fn of(bus: Result<Bus<'a>>, event: E) -> Publish<'a, E, impl Run<'a, E>> {
-        Publish { request: Self { bus, event, options: None }, run: run::<E> }
+        Self::at(bus.map(Place::Bus), event)
+    }
+
+    /// Publishes it inside a transaction of the driver's, on this connection.
+    pub(super) fn in_outbox(
+        shared: &'a Arc<Shared>,
+        connection: &'a mut (dyn Any + Send),
+        event: E,
+    ) -> Publish<'a, E, impl Run<'a, E>> {
+        Self::at(Ok(Place::Outbox(shared, connection)), event)
+    }
+
+    #[inline]
+    fn at(place: Result<Place<'a>>, event: E) -> Publish<'a, E, impl Run<'a, E>> {
+        Publish { request: Self { place, event, options: None }, run: run::<E> }
     }
 
     /// Publishes a durable event.
     async fn append(self) -> Result<Published> {
-        let bus = self.bus?;
-        let (draft, scope) = (self.event.draft()?, bus.scope());
+        let (place, options) = (self.place?, self.options.unwrap_or_default());
+        let draft = match &place {
+            Place::Bus(_) => self.event.draft()?,
+            Place::Within(_) | Place::Outbox(..) => durable_draft(&self.event)?,
+        };
         // The payload is encoded, so the value itself is not held across the commit.
         drop(self.event);
-        publish(bus.get(), scope.as_deref(), draft, self.options.unwrap_or_default()).await
+        match place {
+            Place::Bus(bus) => publish(bus.get(), bus.scope().as_deref(), draft, options).await,
+            Place::Within(tx) => publish_within(tx, draft, options),
+            Place::Outbox(shared, connection) => {
+                let ready =
+                    options.ready(&shared.engine.clock, Scope::current().as_deref(), draft)?;
+                let id = ready.id();
+                shared.engine.backend.write_within(connection, ready.into_unit()).await?;
+                Ok(Published::uncommitted(id))
+            }
+        }
+    }
+}
+
+impl Tx {
+    /// Publishes an event together with everything else of the transaction, with the options of
+    /// [`Kairo::publish`](crate::Kairo::publish). Nobody sees it before the commit.
+    ///
+    /// # Errors
+    /// As [`Kairo::publish`](crate::Kairo::publish), except that what the store says is said at the
+    /// commit; and [`Error::Misuse`] for an ephemeral event.
+    pub fn publish<'a, E: Publishable + 'a>(
+        &'a mut self,
+        event: E,
+    ) -> Publish<'a, E, impl Run<'a, E>> {
+        Request::at(Ok(Place::Within(self)), event)
     }
 }
 
@@ -141,7 +196,7 @@ fn run<'a, E: Publishable + 'a>(
     request: Request<'a, E>,
 ) -> impl Future<Output = Result<Published>> + Send + 'a {
     async move {
-        if let (Some(event), Ok(bus)) = (request.event.in_memory(), &request.bus) {
+        if let (Some(event), Ok(Place::Bus(bus))) = (request.event.in_memory(), &request.place) {
             if let Some(options) = &request.options {
                 options.check_ephemeral()?;
             }
@@ -236,6 +291,28 @@ impl Options {
         ))
     }
 
+    /// Makes an event of a draft, as these options want it.
+    fn ready(self: Box<Self>, clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<Ready> {
+        let due = self.due(clock.now());
+        if due.is_some() && self.expected != Version::Any {
+            return Err(Error::Misuse("`.expect(..)` cannot be checked for a delayed event"));
+        }
+        check_metadata(&self.metadata)?;
+        let stream = self.stream.transpose()?;
+        let mut event = event_of(clock, scope, draft)?;
+        event.stream = stream.unwrap_or(event.stream);
+        event.correlation = self.correlation.unwrap_or(event.correlation);
+        event.metadata.extend(self.metadata);
+        Ok(match due {
+            Some(due) => Ready::Later(Scheduled { due, event }),
+            None => Ready::Now(Append {
+                stream: event.stream.clone(),
+                expected: self.expected,
+                events: vec![event],
+            }),
+        })
+    }
+
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
         match self.when {
             When::Now => None,
@@ -251,22 +328,40 @@ async fn publish(
     draft: Draft,
     options: Box<Options>,
 ) -> Result<Published> {
-    let due = options.due(shared.engine.clock.now());
-    if due.is_some() && options.expected != Version::Any {
-        return Err(Error::Misuse("`.expect(..)` cannot be checked for a delayed event"));
+    match options.ready(&shared.engine.clock, scope, draft)? {
+        Ready::Later(scheduled) => delay(shared, scope, scheduled).await,
+        Ready::Now(append) => append_all(shared, scope, vec![append]).await,
     }
-    check_metadata(&options.metadata)?;
-    let stream = options.stream.transpose()?;
-    let mut event = event_of(&shared.engine.clock, scope, draft)?;
-    event.stream = stream.unwrap_or(event.stream);
-    event.correlation = options.correlation.unwrap_or(event.correlation);
-    event.metadata.extend(options.metadata);
-    if let Some(due) = due {
-        return delay(shared, scope, event, due).await;
+}
+
+fn publish_within(tx: &mut Tx, draft: Draft, options: Box<Options>) -> Result<Published> {
+    let (engine, scope) = tx.cause();
+    let ready = options.ready(&engine.clock, scope.as_deref(), draft)?;
+    let id = ready.id();
+    tx.add(ready.into_unit());
+    Ok(Published::uncommitted(id))
+}
+
+/// An event on its way into the log, or into the timetable.
+enum Ready {
+    Now(Append),
+    Later(Scheduled),
+}
+
+impl Ready {
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Now(append) => append.events.first().map_or(Uuid::nil(), |event| event.id),
+            Self::Later(scheduled) => scheduled.event.id,
+        }
     }
-    let append =
-        Append { stream: event.stream.clone(), expected: options.expected, events: vec![event] };
-    append_all(shared, scope, vec![append]).await
+
+    fn into_unit(self) -> Unit {
+        match self {
+            Self::Now(append) => Unit::of_appends(vec![append]),
+            Self::Later(scheduled) => Unit { scheduled: vec![scheduled], ..Unit::default() },
+        }
+    }
 }
 
 fn check_metadata(metadata: &Metadata) -> Result {
@@ -281,11 +376,11 @@ fn check_metadata(metadata: &Metadata) -> Result {
 async fn delay(
     shared: &Arc<Shared>,
     scope: Option<&Scope>,
-    event: EventData,
-    due: Timestamp,
+    scheduled: Scheduled,
 ) -> Result<Published> {
-    let (name, id) = (event.name.clone(), event.id);
-    let unit = Unit { scheduled: vec![Scheduled { due, event }], ..Unit::default() };
+    refuse_beside()?;
+    let (name, id) = (scheduled.event.name.clone(), scheduled.event.id);
+    let unit = Ready::Later(scheduled).into_unit();
     let committed = shared.engine.backend.commit(unit).await;
     if let (Some(scope), Err(_)) = (scope, &committed) {
         scope.give_back(&name, id);
@@ -301,6 +396,7 @@ pub(crate) async fn append_all(
     scope: Option<&Scope>,
     appends: Vec<Append>,
 ) -> Result<Published> {
+    refuse_beside()?;
     let events = appends.iter().flat_map(|append| &append.events);
     let names: Vec<_> =
         events.map(|event| (event.name.clone(), event.stream.clone(), event.id)).collect();

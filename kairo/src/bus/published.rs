@@ -22,8 +22,14 @@ pub struct Published {
 
 #[derive(Clone)]
 enum State {
-    InLog { shared: Arc<Shared>, subscriptions: Arc<[Arc<Running>]>, events: Vec<PublishedEvent> },
+    InLog {
+        shared: Arc<Shared>,
+        subscriptions: Arc<[Arc<Running>]>,
+        events: Vec<PublishedEvent>,
+    },
     Delayed(Uuid),
+    /// In a transaction that has not ended.
+    Uncommitted(Uuid),
     Replayed(Arc<Shared>, Replayed),
     Ephemeral(Ran),
 }
@@ -59,6 +65,10 @@ impl Published {
         Self { state: State::Delayed(id) }
     }
 
+    pub(super) const fn uncommitted(id: Uuid) -> Self {
+        Self { state: State::Uncommitted(id) }
+    }
+
     pub(super) const fn replayed(shared: Arc<Shared>, replayed: Replayed) -> Self {
         Self { state: State::Replayed(shared, replayed) }
     }
@@ -73,7 +83,10 @@ impl Published {
     pub fn is_relaxed(&self) -> bool {
         match &self.state {
             State::InLog { shared, .. } => shared.engine.backend.is_relaxed(),
-            State::Delayed(_) | State::Replayed(..) | State::Ephemeral(_) => false,
+            State::Delayed(_)
+            | State::Uncommitted(_)
+            | State::Replayed(..)
+            | State::Ephemeral(_) => false,
         }
     }
 
@@ -85,7 +98,9 @@ impl Published {
             State::InLog { events, .. } => {
                 events.first().map_or(Uuid::nil(), |event| event.placed.id)
             }
-            State::Delayed(id) | State::Replayed(_, Replayed { letter: id, .. }) => *id,
+            State::Delayed(id)
+            | State::Uncommitted(id)
+            | State::Replayed(_, Replayed { letter: id, .. }) => *id,
             State::Ephemeral(_) => Uuid::nil(),
         }
     }
@@ -95,7 +110,9 @@ impl Published {
     pub fn ids(&self) -> Vec<Uuid> {
         match &self.state {
             State::InLog { events, .. } => events.iter().map(|event| event.placed.id).collect(),
-            State::Delayed(id) | State::Replayed(_, Replayed { letter: id, .. }) => vec![*id],
+            State::Delayed(id)
+            | State::Uncommitted(id)
+            | State::Replayed(_, Replayed { letter: id, .. }) => vec![*id],
             State::Ephemeral(_) => Vec::new(),
         }
     }
@@ -116,7 +133,7 @@ impl Published {
     pub(crate) fn placed(&self) -> impl Iterator<Item = Placed> {
         let events = match &self.state {
             State::InLog { events, .. } => events.as_slice(),
-            State::Delayed(_) | State::Replayed { .. } | State::Ephemeral(_) => &[],
+            _ => &[],
         };
         events.iter().map(|event| event.placed)
     }
@@ -124,7 +141,7 @@ impl Published {
     fn last(&self) -> Option<&PublishedEvent> {
         match &self.state {
             State::InLog { events, .. } => events.last(),
-            State::Delayed(_) | State::Replayed(..) | State::Ephemeral(_) => None,
+            _ => None,
         }
     }
 
@@ -155,6 +172,11 @@ impl Published {
             State::Ephemeral(ran) => return Ok(ran.handled()),
             State::Delayed(_) => {
                 return Err(Error::Misuse("a delayed event is not handled before it is due"));
+            }
+            State::Uncommitted(_) => {
+                return Err(Error::Misuse(
+                    "an event is not handled before its transaction commits",
+                ));
             }
             State::Replayed(shared, replayed) => {
                 let Replayed { letter, key, subscription, running } = replayed;

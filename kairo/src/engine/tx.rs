@@ -22,17 +22,14 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    delivery::{Mark, Scheduled},
+    delivery::Mark,
     documents::{Body, Change, Collection, Document, DocumentChange, Seen},
     error::{BoxError, Error, Result},
-    event::{
-        name::EventName,
-        record::{Draft, EventData},
-    },
+    event::{name::EventName, record::Draft},
     handler::{Context, Failure, FromContext, Need},
     journal::SagaChange,
     observe,
-    store::{Append, BoxFuture, Committed, Transaction, Unit, Version},
+    store::{Append, BoxFuture, Committed, Transaction, Unit},
 };
 
 /// For how long a transaction may keep everybody else from writing, in a store with one writer.
@@ -204,25 +201,24 @@ impl Tx {
 
     /// Adds an event, with whatever runs here as its cause.
     pub(crate) fn append(&mut self, draft: Draft) -> Result<Uuid> {
-        let event = self.event(draft)?;
+        let Inner { engine, scope, .. } = self.shown();
+        let event = event_of(&engine.clock, scope.as_deref(), draft)?;
         let id = event.id;
-        self.append_event(event, Version::Any);
+        self.inner().unit.appends.push(Append::one(event));
         Ok(id)
     }
 
-    /// Makes an event, with whatever runs here as its cause.
-    pub(crate) fn event(&self, draft: Draft) -> Result<EventData> {
+    /// What makes events here, and what causes them.
+    pub(crate) fn cause(&self) -> (Arc<Engine>, Option<Arc<Scope>>) {
         let Inner { engine, scope, .. } = self.shown();
-        event_of(&engine.clock, scope.as_deref(), draft)
+        (Arc::clone(engine), scope.clone())
     }
 
-    pub(crate) fn append_event(&mut self, event: EventData, expected: Version) {
-        let (stream, events) = (event.stream.clone(), vec![event]);
-        self.inner().unit.appends.push(Append { stream, expected, events });
-    }
-
-    pub(crate) fn schedule(&mut self, scheduled: Scheduled) {
-        self.inner().unit.scheduled.push(scheduled);
+    /// Adds events, and such as are not due yet.
+    pub(crate) fn add(&mut self, unit: Unit) {
+        let all = &mut self.inner().unit;
+        all.appends.extend(unit.appends);
+        all.scheduled.extend(unit.scheduled);
     }
 
     /// Does something once the transaction has committed, and then only.
@@ -471,7 +467,9 @@ impl fmt::Debug for Desk {
 
 /// A transaction kept others from writing for too long.
 #[derive(Debug, thiserror::Error)]
-#[error("the transaction kept everybody else from writing for more than {WRITER_MAX:?}, and was undone")]
+#[error(
+    "the transaction kept everybody else from writing for more than {WRITER_MAX:?}, and was undone"
+)]
 pub(crate) struct TooLong;
 
 /// Lends a transaction to a closure, and lets it take effect when the closure returns Ok.

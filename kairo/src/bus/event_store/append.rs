@@ -5,10 +5,7 @@ use std::sync::Arc;
 use super::EventStore;
 use crate::{
     bus::publish::durable_draft,
-    engine::{
-        dispatch::scope::{Scope, event_of},
-        tx::refuse_beside,
-    },
+    engine::dispatch::scope::{Scope, event_of},
     error::Result,
     event::{name::StreamName, publishable::Publishable, record::EventData},
     store::{Append, Placed, Removal, Snapshot, Unit, Version},

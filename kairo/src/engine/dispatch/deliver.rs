@@ -16,7 +16,10 @@ use super::{job::Job, scope::Scope, spec::Spec};
 use crate::{
     clock::Clock,
     delivery::{FailedAttempt, Mark, MarkKey, Reason},
-    engine::{Engine, stopped, tx::{Desk, Tx}},
+    engine::{
+        Engine, stopped,
+        tx::{Desk, Tx},
+    },
     error::{DecodeError, Error},
     event::{
         envelope::AnyEvent,
@@ -60,12 +63,7 @@ impl Seat {
         &self.spec.name
     }
 
-    pub(super) fn new(
-        engine: &Arc<Engine>,
-        spec: &Arc<Spec>,
-        generation: u32,
-        epoch: u64,
-    ) -> Self {
+    pub(super) fn new(engine: &Arc<Engine>, spec: &Arc<Spec>, generation: u32, epoch: u64) -> Self {
         let scope = empty_scope(engine, spec, generation);
         Self { engine: Arc::clone(engine), spec: Arc::clone(spec), scope, epoch }
     }
@@ -200,9 +198,9 @@ impl Run<'_> {
         let delivery = Delivery { payload: &Payload::Logged, context: self.scope.context() };
         let run = async {
             let run = Arc::clone(&self.scope).enter(self.spec.run(delivery));
-            desk.run(self.engine, run).await.unwrap_or_else(|too_long| {
-                Err(RunError::Failed(Failure::retryable(too_long)))
-            })
+            desk.run(self.engine, run)
+                .await
+                .unwrap_or_else(|too_long| Err(RunError::Failed(Failure::retryable(too_long))))
         };
         let drafts = run_once(pin!(run), self.spec, self.engine).await?;
         let begin = || Tx::begin(self.engine, Some(Arc::clone(&self.scope)));

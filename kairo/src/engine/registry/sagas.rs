@@ -38,7 +38,9 @@ pub(super) fn missing_values(
 ) -> Vec<String> {
     let given = sagas.iter().filter(|saga| given.contains(&saga.name));
     let missing = given.flat_map(|saga| {
-        let needs = (saga.needs)().into_iter().filter(|need| !states.has(need.type_id) && *need != Need::of::<Tx>());
+        let needs = (saga.needs)()
+            .into_iter()
+            .filter(|need| !states.has(need.type_id) && *need != Need::of::<Tx>());
         needs.map(|Need { type_name: value, .. }| {
             let SagaEntry { name, location, .. } = saga;
             format!(
