@@ -18,6 +18,7 @@ pub mod error;
 pub mod clock;
 mod observe;
 mod nearest;
+pub mod validation;
 pub mod event;
 pub mod handler;
 pub mod retry;
@@ -58,7 +59,7 @@ pub use self::{
     },
     error::{Error, Result},
     event::{
-        Event, EventSet, Upcast, Validate,
+        Event, EventSet, Upcast,
         envelope::{AnyEvent, Envelope},
         name::{EventName, StreamName},
     },
@@ -66,6 +67,7 @@ pub use self::{
     retry::RetryPolicy,
     saga::Saga,
     store::{Position, Version},
+    validation::{Validate, Violations},
 };
 pub use kairo_macros::{
     Classify, Event, aggregate, apply, compensate, data, event, events, handler, handlers, migrate,

@@ -8,7 +8,20 @@ use crate::source::{Source, assert_none, library};
 
 /// The floors of the house from top to bottom, each with its rooms.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("words", &["error", "clock", "observe", "nearest", "event", "handler", "retry", "blueprint"]),
+    (
+        "words",
+        &[
+            "error",
+            "clock",
+            "observe",
+            "nearest",
+            "validation",
+            "event",
+            "handler",
+            "retry",
+            "blueprint",
+        ],
+    ),
     ("contracts", &["store", "delivery", "journal", "documents", "lease", "transport"]),
     ("back ends", &["backend"]),
     ("conformance", &["conformance"]),

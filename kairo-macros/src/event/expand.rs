@@ -53,7 +53,7 @@ fn implementation(model: &Model) -> TokenStream {
     let validate = model.validate.then(|| {
         let this = at(ident.span(), quote!(Self));
         quote! {
-            fn validate(&self) -> __k::Result<(), __k::String> {
+            fn validate(&self) -> __k::Result<(), __k::Violations> {
                 <#this as __k::Validate>::validate(self)
             }
         }

@@ -34,7 +34,7 @@ pub use crate::{
     },
     error::{DecodeError, Error},
     event::{
-        Data, Event, EventEntry, EventSet, Upcast, Validate, decode_from,
+        Data, Event, EventEntry, EventSet, Upcast, decode_from,
         envelope::{AnyEvent, Envelope},
         event_entry,
         fact::Fact,
@@ -63,5 +63,6 @@ pub use crate::{
         storable::{Fallible, Shown, ShownAsIs, ShownByName, Storable, run_step},
     },
     store::BoxFuture,
+    validation::{Validate, Violations},
 };
 pub use ::{inventory, serde, serde_json};

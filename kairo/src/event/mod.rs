@@ -23,6 +23,7 @@ use crate::{
         Location,
         entry::{Intake, Listen},
     },
+    validation::Violations,
 };
 
 /// A payload with a stable name; `#[event("its.name")]` implements it.
@@ -50,7 +51,7 @@ pub trait Event: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 's
     ///
     /// # Errors
     /// What is wrong with the payload.
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), Violations> {
         Ok(())
     }
 
@@ -98,38 +99,6 @@ pub fn decode_from<E: Event, Old: Event>(
         return Old::decode_schema(schema, json).map(upcast);
     }
     decode_exactly(schema, json)
-}
-
-/// Says what is wrong with a payload beyond its shape; `#[event(.., validate)]` asks it.
-///
-/// ```
-/// use kairo::{Event, Validate, event};
-///
-/// #[event("order.placed", validate)]
-/// struct OrderPlaced { cents: u64 }
-///
-/// impl Validate for OrderPlaced {
-///     fn validate(&self) -> Result<(), String> {
-///         if self.cents == 0 {
-///             return Err("an order must cost something".into());
-///         }
-///         Ok(())
-///     }
-/// }
-///
-/// assert!(Event::validate(&OrderPlaced { cents: 0 }).is_err());
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say when it is valid",
-    label = "`validate` asks for `impl kairo::Validate`",
-    note = "write `impl kairo::Validate for {Self} {{ fn validate(&self) -> Result<(), String> {{ .. }} }}`, or remove `validate`"
-)]
-pub trait Validate {
-    /// Checks the payload.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn validate(&self) -> Result<(), String>;
 }
 
 /// Makes the current version of an event from the one before it.

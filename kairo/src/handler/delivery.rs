@@ -256,7 +256,7 @@ impl<T: HandlerOutput, E: IntoFailure> ClosureOutput for Result<T, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Validate, event, handler::Class};
+    use crate::{Validate, Violations, event, handler::Class};
 
     #[event("refund.paid", validate)]
     struct RefundPaid {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     impl Validate for RefundPaid {
-        fn validate(&self) -> Result<(), String> {
+        fn validate(&self) -> Result<(), Violations> {
             if self.cents == 0 { Err("a refund pays something".into()) } else { Ok(()) }
         }
     }

@@ -14,7 +14,7 @@ struct UserCreated {
 }
 
 impl kairo::Validate for UserCreated {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), kairo::Violations> {
         Ok(())
     }
 }

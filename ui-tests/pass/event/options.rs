@@ -42,7 +42,7 @@ impl Upcast<OrderPlacedV2> for OrderPlaced {
 }
 
 impl Validate for OrderPlaced {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), kairo::Violations> {
         if self.total == 0 { Err("an order must cost something".into()) } else { Ok(()) }
     }
 }
