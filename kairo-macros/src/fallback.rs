@@ -19,6 +19,10 @@ const HELPERS: &[&str] = &[
     "on_error",
     "migrate",
     "key",
+    "id",
+    "index",
+    "unique",
+    "version",
     "other",
     "event",
 ];

@@ -16,6 +16,7 @@ mod mistakes;
 mod names;
 mod paths;
 mod payload;
+mod repository;
 mod retry;
 mod saga;
 mod tokens;
@@ -490,4 +491,10 @@ pub fn migrate(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Classify, attributes(permanent, retryable))]
 pub fn derive_classify(item: TokenStream) -> TokenStream {
     fallback::run_derive(item, classify::derive)
+}
+
+/// Makes a struct an entity: its values are kept as documents, and events tell of every change.
+#[proc_macro_attribute]
+pub fn repository(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, repository::attribute)
 }

@@ -61,7 +61,7 @@ pub(crate) fn plain_derives(attributes: &[Attribute]) -> TokenStream {
     quote!(#clone #debug)
 }
 
-fn is_derived(attributes: &[Attribute], name: &str) -> bool {
+pub(crate) fn is_derived(attributes: &[Attribute], name: &str) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("derive")).any(|attribute| {
         let Meta::List(list) = &attribute.meta else { return false };
         list.tokens.to_string().split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == name)

@@ -179,6 +179,28 @@ pub enum Error {
         /// The value, where the store says it.
         value: Option<String>,
     },
+    /// A document does not have the shape of its entity.
+    #[error("document `{id}` of `{collection}` cannot be read{}: {source}", field.as_ref().map(|field| format!(" at its field `{field}`")).unwrap_or_default())]
+    UnreadableDocument {
+        /// The collection.
+        collection: &'static str,
+        /// The document.
+        id: String,
+        /// The field that does not fit, where it is known.
+        field: Option<String>,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+    /// A hook, or the closure of an update, did not agree: nothing has been changed.
+    #[error("{entity} `{id}` stays as it is: {source}")]
+    Refused {
+        /// The type of the entity.
+        entity: &'static str,
+        /// Its id.
+        id: String,
+        /// What the hook or closure said.
+        source: BoxError,
+    },
     /// The closure of a transaction failed, and so nothing of the transaction has happened.
     #[error("the transaction was undone: {source}")]
     Aborted {

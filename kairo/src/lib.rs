@@ -40,6 +40,7 @@ pub mod testing;
 mod engine;
 pub mod bus;
 
+pub mod repository;
 pub mod aggregate;
 pub mod saga;
 
@@ -54,7 +55,7 @@ pub use self::{
     delivery::{DeadLetter, LetterFilter, Reason},
     engine::{
         dispatch::Outcome,
-        registry::{Crate, CrateSummary, WiredHandler, Wiring},
+        registry::{Crate, CrateSummary, WiredHandler, WiredRepository, Wiring},
         tx::Tx,
     },
     error::{Error, Result},
@@ -64,6 +65,7 @@ pub use self::{
         name::{EventName, StreamName},
     },
     handler::{Attempt, Classify, Context, Failure, FromContext, IdempotencyKey, State},
+    repository::{Created, Deleted, Repository, Updated},
     retry::RetryPolicy,
     saga::Saga,
     store::{Position, Version},
@@ -71,7 +73,7 @@ pub use self::{
 };
 pub use kairo_macros::{
     Classify, Event, aggregate, apply, compensate, data, event, events, handler, handlers, migrate,
-    on_complete, on_dead_letter, on_error, saga, step,
+    on_complete, on_dead_letter, on_error, repository, saga, step,
 };
 /// The driver of the stores in SQLite files, for own queries in a
 /// [transaction](store::Transaction::connection) of such a store.

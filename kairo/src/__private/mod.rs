@@ -32,6 +32,7 @@ pub use crate::{
         Blueprint, Given, Migration, OnUnknown, SagaEntry, Step, StepError, StepFuture, Takes,
         Undo, fingerprint as shape_of,
     },
+    documents::{Collection, EntityEntry, EventNames, Index},
     error::{DecodeError, Error},
     event::{
         Data, Event, EventEntry, EventSet, Upcast, decode_from,
@@ -57,6 +58,10 @@ pub use crate::{
         },
     },
     journal::{Phase, slot::Slot},
+    repository::{
+        Created, Deleted, Emits, Entity, Field, HookCalls, Hooks, Patch, Updated, Upgrade,
+        Versioned, decode_shape, entity_entry,
+    },
     retry::RetryPolicy,
     saga::{
         Saga, SagaFailure, SagaStep, View, start_saga,

@@ -219,6 +219,9 @@ impl Builder {
         let registry = self.wire(&publisher)?;
         let backend = self.open().await?;
         let specs = registry.durable.iter().map(|wired| self.spec(wired)).collect::<Vec<_>>();
+        for entity in &registry.entities {
+            backend.make_collection(entity.collection).await?;
+        }
         settle_names(&self.forget, &*backend, &specs).await?;
         let tail = Tail::new(backend.head().await?);
         let is_shared = backend.features().shared;

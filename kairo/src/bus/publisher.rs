@@ -8,7 +8,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    Shared,
+    Kairo, Shared,
     publish::{Bus, Publish, PublishAll, Request, Run},
 };
 use crate::{
@@ -74,6 +74,11 @@ impl Publisher {
     /// Also [`Error::Closed`] when the bus has gone, and [`Error::Misuse`] before it has started.
     pub async fn cancel(&self, id: Uuid) -> Result<bool> {
         self.bus()?.get().cancel(id).await
+    }
+
+    /// The bus itself, which runs at least as long as this is held.
+    pub(crate) fn kairo(&self) -> Result<Kairo> {
+        Ok(Kairo { shared: Arc::clone(self.bus()?.get()) })
     }
 
     pub(crate) fn bus(&self) -> Result<Bus<'static>> {

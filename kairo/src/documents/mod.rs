@@ -4,10 +4,12 @@
 //! trait makes collections and reads them.
 
 pub mod document;
+pub mod entry;
 pub mod query;
 
 pub use self::{
     document::{Body, Change, Collection, Document, DocumentChange, Index, Seen},
+    entry::{EntityEntry, EventNames},
     query::{Condition, Cursor, Order, Query},
 };
 use crate::{

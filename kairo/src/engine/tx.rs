@@ -176,6 +176,12 @@ impl Tx {
         Ok(now)
     }
 
+    /// The version of a document once this transaction has changed it.
+    pub(crate) fn next_version(&self, collection: &'static Collection, id: &str) -> u64 {
+        let held = self.shown().documents.get(&(collection.table, id.to_owned()));
+        held.and_then(|held| held.there).map_or(1, |seen| seen.version + 1)
+    }
+
     /// Changes a document. What the transaction has not read it takes to be as the change says.
     ///
     /// # Errors

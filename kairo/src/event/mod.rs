@@ -70,22 +70,30 @@ pub trait Event: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 's
     /// Decodes one version of the shape; `from(..)` in `#[event]` extends it to older ones.
     #[doc(hidden)]
     fn decode_schema(schema: u32, json: &[u8]) -> Result<Self, DecodeError> {
-        decode_exactly(schema, json)
+        decode_known(schema, json)
     }
 }
 
 /// Decodes a payload whose schema version must be that of the type.
-pub(crate) fn decode_exactly<E: Event>(schema: u32, json: &[u8]) -> Result<E, DecodeError> {
+pub(crate) fn decode_known<E: Event>(schema: u32, json: &[u8]) -> Result<E, DecodeError> {
     if E::SCHEMA < schema {
         let event = E::NAME.to_owned();
         return Err(DecodeError::Newer { event, found: schema, known: E::SCHEMA });
     }
+    decode_exactly(E::NAME, json)
+}
+
+/// Decodes what an error calls by this name.
+pub(crate) fn decode_exactly<T: DeserializeOwned>(
+    name: &str,
+    json: &[u8],
+) -> Result<T, DecodeError> {
     // Text that is checked as a whole is read faster than bytes whose strings are checked singly.
     let decoded = match str::from_utf8(json) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(json),
     };
-    decoded.map_err(|source| DecodeError::Malformed { event: E::NAME.to_owned(), source })
+    decoded.map_err(|source| DecodeError::Malformed { event: name.to_owned(), source })
 }
 
 /// Decodes a payload of the newest version, or of an older one by way of the type before it.
@@ -98,7 +106,7 @@ pub fn decode_from<E: Event, Old: Event>(
     if schema < E::SCHEMA {
         return Old::decode_schema(schema, json).map(upcast);
     }
-    decode_exactly(schema, json)
+    decode_known(schema, json)
 }
 
 /// Makes the current version of an event from the one before it.

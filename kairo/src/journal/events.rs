@@ -53,7 +53,7 @@ macro_rules! saga_event {
             }
 
             fn decode_schema(schema: u32, json: &[u8]) -> Result<Self, DecodeError> {
-                crate::event::decode_exactly(schema, json)
+                crate::event::decode_known(schema, json)
             }
         }
     };

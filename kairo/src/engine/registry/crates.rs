@@ -74,13 +74,15 @@ pub struct CrateSummary {
     pub handlers: usize,
     /// The sagas that it declares.
     pub sagas: usize,
+    /// The repositories that it declares.
+    pub repositories: usize,
     /// How many of these handlers run in this process; fewer than `handlers` under `.only(..)`.
     pub running: usize,
 }
 
 impl fmt::Display for CrateSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, events, handlers, sagas, running } = self;
+        let Self { name, events, handlers, sagas, repositories, running } = self;
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         write!(f, "kairo: {name}: {events} event{}", plural(*events))?;
         write!(f, ", {handlers} handler{}", plural(*handlers))?;
@@ -90,7 +92,28 @@ impl fmt::Display for CrateSummary {
         if 0 < *sagas {
             write!(f, ", {sagas} saga{}", plural(*sagas))?;
         }
+        match repositories {
+            0 => {}
+            1 => f.write_str(", 1 repository")?,
+            count => write!(f, ", {count} repositories")?,
+        }
         Ok(())
+    }
+}
+
+impl CrateSummary {
+    /// A crate in which nothing has been found yet.
+    const fn none(name: &'static str) -> Self {
+        Self { name, events: 0, handlers: 0, sagas: 0, repositories: 0, running: 0 }
+    }
+
+    /// The summary of a crate among those of others, which are sorted by name.
+    pub(super) fn within<'a>(crates: &'a mut Vec<Self>, name: &'static str) -> &'a mut Self {
+        let place = crates.partition_point(|summary| summary.name < name);
+        if crates.get(place).is_none_or(|summary| summary.name != name) {
+            crates.insert(place, Self::none(name));
+        }
+        &mut crates[place]
     }
 }
 
@@ -102,8 +125,7 @@ pub(super) fn summaries(
 ) -> Vec<CrateSummary> {
     let mut found = BTreeMap::new();
     let mut count = |name, number, add: fn(&mut CrateSummary, usize)| {
-        let none = CrateSummary { name, events: 0, handlers: 0, sagas: 0, running: 0 };
-        add(found.entry(name).or_insert(none), number);
+        add(found.entry(name).or_insert(CrateSummary::none(name)), number);
     };
     for event in events {
         count(event.location.crate_name(), 1, |summary, number| summary.events += number);
@@ -137,10 +159,11 @@ mod tests {
     #[test]
     fn a_summary_says_how_many_handlers_run_here() {
         let mut summary =
-            CrateSummary { name: "orders", events: 1, handlers: 8, sagas: 0, running: 8 };
+            CrateSummary { events: 1, handlers: 8, running: 8, ..CrateSummary::none("orders") };
         assert_eq!(summary.to_string(), "kairo: orders: 1 event, 8 handlers");
-        (summary.running, summary.sagas) = (2, 1);
-        let shown = "kairo: orders: 1 event, 8 handlers (2 in this process), 1 saga";
+        (summary.running, summary.sagas, summary.repositories) = (2, 1, 2);
+        let shown =
+            "kairo: orders: 1 event, 8 handlers (2 in this process), 1 saga, 2 repositories";
         assert_eq!(summary.to_string(), shown);
     }
 }

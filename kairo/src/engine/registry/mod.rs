@@ -4,6 +4,7 @@ mod checks;
 mod crates;
 mod known;
 mod report;
+mod repositories;
 mod sagas;
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,11 @@ use self::known::Known;
 pub use self::{
     crates::{Crate, CrateSummary},
     report::{WiredHandler, Wiring},
+    repositories::WiredRepository,
 };
 use crate::{
     blueprint::SagaEntry,
+    documents::EntityEntry,
     error::{Error, Result, WiringError},
     event::{EventEntry, pattern::Interest},
     handler::{context::States, entry::HandlerEntry},
@@ -92,6 +95,8 @@ pub(crate) struct Registry {
     pub(crate) crates: Vec<CrateSummary>,
     /// Every registered event type, by name and version.
     pub(crate) events: Vec<&'static EventEntry>,
+    /// Every registered entity, by name.
+    pub(crate) entities: Vec<&'static EntityEntry>,
     /// What is odd, and yet can run.
     pub(crate) warnings: Vec<String>,
 }
@@ -110,10 +115,13 @@ pub(crate) struct Wired {
 /// # Errors
 /// [`Error::Wiring`] with everything that cannot be wired.
 pub(crate) fn wire(selection: &Selection<'_>) -> Result<Registry> {
-    let events = inventory::iter::<EventEntry>.into_iter().collect();
+    let events: Vec<_> = inventory::iter::<EventEntry>.into_iter().collect();
     let handlers = inventory::iter::<HandlerEntry>.into_iter().collect();
     let sagas: Vec<_> = inventory::iter::<SagaEntry>.into_iter().collect();
+    let mut entities: Vec<_> = inventory::iter::<EntityEntry>.into_iter().collect();
+    entities.sort_by_key(|entity| (entity.collection.name, entity.type_name));
     let mut wrong = sagas::declared_twice(&sagas);
+    wrong.extend(repositories::mistakes(&entities, &events));
     wrong.extend(sagas::missing_values(&sagas, selection.sagas, selection.states));
     let mut registry = match connect(events, handlers, selection) {
         Ok(registry) if wrong.is_empty() => registry,
@@ -125,6 +133,8 @@ pub(crate) fn wire(selection: &Selection<'_>) -> Result<Registry> {
         Err(error) => return Err(error),
     };
     sagas::count(&mut registry.crates, &sagas);
+    repositories::count(&mut registry.crates, &entities);
+    registry.entities = entities;
     for summary in &registry.crates {
         tracing::info!("{summary}");
     }
@@ -156,6 +166,7 @@ fn connect(
         ephemeral: Vec::new(),
         crates,
         events,
+        entities: Vec::new(),
         warnings: Vec::new(),
     };
     for entry in chosen {

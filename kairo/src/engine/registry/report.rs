@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use super::{CrateSummary, Registry, Wired};
+use super::{CrateSummary, Registry, Wired, WiredRepository};
 use crate::{event::pattern::Interest, handler::Location};
 
 /// What was found in the linked crates and what of it runs.
 ///
-/// Written out it has a line per crate, then a line per handler, then what is odd.
+/// Written out it has a line per crate, then a line per handler and repository, then what is odd.
 #[derive(Clone, Debug)]
 pub struct Wiring {
     crates: Vec<CrateSummary>,
     handlers: Vec<WiredHandler>,
+    repositories: Vec<WiredRepository>,
     warnings: Vec<String>,
 }
 
@@ -20,7 +21,13 @@ impl Wiring {
         let mut handlers: Vec<_> =
             registry.durable.iter().chain(&registry.ephemeral).map(WiredHandler::of).collect();
         handlers.sort_by_key(|handler| handler.name);
-        Self { crates: registry.crates.clone(), handlers, warnings: registry.warnings.clone() }
+        let repositories = registry.entities.iter().map(|entity| WiredRepository::of(entity));
+        Self {
+            crates: registry.crates.clone(),
+            handlers,
+            repositories: repositories.collect(),
+            warnings: registry.warnings.clone(),
+        }
     }
 
     /// What was found in each crate, by name.
@@ -33,6 +40,12 @@ impl Wiring {
     #[must_use]
     pub fn handlers(&self) -> &[WiredHandler] {
         &self.handlers
+    }
+
+    /// The repositories, by name.
+    #[must_use]
+    pub fn repositories(&self) -> &[WiredRepository] {
+        &self.repositories
     }
 
     /// What is odd and yet can run, such as a pattern that matches no known event.
@@ -49,6 +62,9 @@ impl fmt::Display for Wiring {
         }
         for handler in &self.handlers {
             writeln!(f, "  {handler}")?;
+        }
+        for repository in &self.repositories {
+            writeln!(f, "  {repository}")?;
         }
         for warning in &self.warnings {
             writeln!(f, "  warning: {warning}")?;

@@ -58,13 +58,7 @@ pub(super) fn missing_values(
 /// Adds the sagas to what was found in each crate.
 pub(super) fn count(crates: &mut Vec<CrateSummary>, sagas: &[&'static SagaEntry]) {
     for saga in sagas {
-        let name = saga.location.crate_name();
-        let place = crates.partition_point(|summary| summary.name < name);
-        if crates.get(place).is_none_or(|summary| summary.name != name) {
-            let none = CrateSummary { name, events: 0, handlers: 0, sagas: 0, running: 0 };
-            crates.insert(place, none);
-        }
-        crates[place].sagas += 1;
+        CrateSummary::within(crates, saga.location.crate_name()).sagas += 1;
     }
 }
 
