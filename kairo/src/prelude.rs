@@ -2,7 +2,7 @@
 
 pub use crate::{
     AnyEvent, Attempt, Classify, Context, DeadLetter, Envelope, Event, EventSet, Failure,
-    FromContext, IdempotencyKey, Kairo, LetterFilter, Outcome, Publisher, RetryPolicy, State,
+    FromContext, IdempotencyKey, Kairo, LetterFilter, Outcome, Publisher, RetryPolicy, State, Tx,
     Upcast, Uuid, Version, aggregate, apply, data, event, events, handler, handlers,
     on_dead_letter,
 };

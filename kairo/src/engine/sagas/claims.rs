@@ -29,20 +29,12 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// The pause after a failed look.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
-/// For how long sagas are kept that have ended.
-const KEPT: Duration = Duration::from_hours(30 * 24);
-
-/// How often those are deleted that ended longer ago, and how many at a time.
-const PRUNE_EVERY: Duration = Duration::from_hours(1);
-const PRUNED_MAX: usize = 1_000;
-
 /// Carries sagas on until the bus stops.
 pub(crate) async fn follow(engine: Arc<Engine>) {
     let mut stop = engine.stopping();
     let mut others = engine.backend.watch_others();
-    let mut prune_at = after(engine.clock.now(), PRUNE_EVERY);
     loop {
-        let worked = work(&engine, &mut prune_at).await;
+        let worked = work(&engine).await;
         engine.sagas.trouble.note_result(&worked);
         let now = engine.clock.now();
         let wake = worked.unwrap_or_else(|error| {
@@ -66,14 +58,9 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
 }
 
 /// Takes what is due and free, and tells when to look again.
-async fn work(engine: &Arc<Engine>, prune_at: &mut Timestamp) -> Result<Timestamp> {
+async fn work(engine: &Arc<Engine>) -> Result<Timestamp> {
     let names = engine.sagas.names();
     let now = engine.clock.now();
-    if *prune_at <= now {
-        *prune_at = after(now, PRUNE_EVERY);
-        let before = crate::clock::before(now, KEPT);
-        engine.backend.prune_sagas(before, PRUNED_MAX).await?;
-    }
     if names.is_empty() {
         return Ok(after(now, POLL));
     }

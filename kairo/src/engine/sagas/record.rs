@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use super::state::State;
 use crate::{
     clock::Timestamp,
-    engine::Engine,
+    engine::{Engine, tx::Tx},
     error::{Error, Result},
     event::record::{Draft, EventData},
+    handler::Failure,
     journal::{Phase, SagaChange, SagaRow, SagaWrite},
     store::{Append, Unit},
 };
@@ -25,6 +28,14 @@ pub(super) enum Written {
     Cancelled,
     /// Somebody else carries it on.
     Lost,
+}
+
+/// What became of a write with the transaction of a step.
+#[derive(Debug)]
+pub(super) enum WrittenIn {
+    Known(Written),
+    /// The store did not take what the step did: nothing was written, nothing has happened.
+    Refused(Failure),
 }
 
 /// A saga's row, as this process has last seen it.
@@ -72,18 +83,7 @@ impl Record {
         let state = state.write()?;
         let mut pause = PAUSE;
         loop {
-            let now = self.engine.clock.now();
-            let write = SagaWrite {
-                id: self.row.id,
-                epoch: self.row.epoch,
-                revision: self.row.revision,
-                shape: change.shape,
-                phase: change.phase,
-                due: change.due,
-                changed: now,
-                state: state.clone(),
-                keep: change.keep,
-            };
+            let write = self.change(state.clone(), change);
             let sagas = vec![SagaChange::Write(write.clone())];
             let unit = Unit { sagas, appends: self.appends(change.news), ..Unit::default() };
             let error = match self.engine.backend.commit(unit).await {
@@ -109,6 +109,44 @@ impl Record {
                 // The next try finds out.
                 Err(error) => self.engine.sagas.trouble.note(&error),
             }
+        }
+    }
+
+    /// Writes a new state together with what a step did in its transaction. There is one try: a
+    /// transaction that has come to nothing cannot be repeated.
+    pub(super) async fn write_in(
+        &mut self,
+        mut tx: Tx,
+        state: &State,
+        change: Change<'_>,
+    ) -> Result<WrittenIn> {
+        let write = self.change(state.write()?, change);
+        tx.add(Unit::of_appends(self.appends(change.news)));
+        let error = match tx.commit_with(None, Some(SagaChange::Write(write.clone()))).await {
+            Ok(_) => {
+                self.row.write(&write)?;
+                return Ok(WrittenIn::Known(Written::Yes));
+            }
+            Err(Error::Closed) => return Err(Error::Closed),
+            Err(error) => error,
+        };
+        Ok(match self.look(&write).await? {
+            Some(written) => WrittenIn::Known(written),
+            None => WrittenIn::Refused(Failure::from(error)),
+        })
+    }
+
+    fn change(&self, state: Bytes, change: Change<'_>) -> SagaWrite {
+        SagaWrite {
+            id: self.row.id,
+            epoch: self.row.epoch,
+            revision: self.row.revision,
+            shape: change.shape,
+            phase: change.phase,
+            due: change.due,
+            changed: self.engine.clock.now(),
+            state,
+            keep: change.keep,
         }
     }
 

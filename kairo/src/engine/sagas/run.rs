@@ -9,9 +9,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    attempt::Ended,
     code::{Code, Part, place_of},
     machine::{Next, Now, next},
-    record::{Change, Record, Written},
+    record::{Change, Record, Written, WrittenIn},
     running::Mark,
     settle::Outcome,
     state::State,
@@ -38,7 +39,7 @@ pub(super) struct Run {
     pub(super) code: Arc<dyn Code>,
     pub(super) record: Record,
     pub(super) state: State,
-    pub(super) attempts: JoinSet<(Part, Outcome)>,
+    pub(super) attempts: JoinSet<Ended>,
     pub(super) in_flight: HashSet<Part>,
     /// What the bus is told with the next write.
     news: Vec<Draft>,
@@ -215,13 +216,52 @@ impl Run {
             biased;
             () = lost(&mut lease, member) => return Ok(Flow::Over),
             Some(ended) = self.attempts.join_next() => {
-                if let Ok((part, outcome)) = ended {
-                    self.settle(part, outcome);
+                if let Ok(ended) = ended {
+                    return self.take_note(ended).await;
                 }
             }
             () = self.engine.clock.sleep_until(until) => {}
             () = stopped(&mut stop), if is_idle => return self.stop().await,
         }
+        Ok(Flow::On)
+    }
+
+    /// Takes note of the end of an attempt, and writes it down at once where the attempt has done
+    /// something in a transaction.
+    async fn take_note(&mut self, ended: Ended) -> Result<Flow> {
+        let Ended { part, outcome, tx } = ended;
+        let Some(tx) = tx else {
+            self.settle(part, outcome);
+            return Ok(Flow::On);
+        };
+        let (before, told) = (self.state.clone(), self.news.len());
+        self.settle(part, outcome);
+        let (now, shape) = (self.engine.clock.now(), self.code.plan().shape);
+        let after = self.state.clone();
+        let phase = after.live_phase();
+        let change = Change { phase, due: now, keep: true, shape, news: &self.news };
+        let (mut lease, member) = (self.lease.clone(), self.member);
+        let written = tokio::select! {
+            biased;
+            written = self.record.write_in(tx, &after, change) => written?,
+            () = lost(&mut lease, member) => WrittenIn::Known(Written::Lost),
+        };
+        let instead = match written {
+            WrittenIn::Known(Written::Lost) => return Ok(Flow::Over),
+            WrittenIn::Known(Written::Yes) => {
+                self.news.clear();
+                self.is_dirty = false;
+                return Ok(Flow::On);
+            }
+            // It is to be decided anew, and what the attempt did has not happened.
+            WrittenIn::Known(Written::Cancelled) => Outcome::GivenBack,
+            WrittenIn::Refused(failure) => {
+                Outcome::Missed { class: failure.class(), errors: failure.chain() }
+            }
+        };
+        self.state = before;
+        self.news.truncate(told);
+        self.settle(part, instead);
         Ok(Flow::On)
     }
 
@@ -247,10 +287,10 @@ impl Run {
     /// The process stops: what runs comes to its end, and nothing begins.
     async fn stop(&mut self) -> Result<Flow> {
         if let Some(ended) = self.attempts.join_next().await {
-            if let Ok((part, outcome)) = ended {
-                self.settle(part, outcome);
-            }
-            return Ok(Flow::On);
+            return match ended {
+                Ok(ended) => self.take_note(ended).await,
+                Err(_) => Ok(Flow::On),
+            };
         }
         if self.is_dirty {
             let (left, now) = (self.state.clone(), self.engine.clock.now());

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{RUNNING_MAX, Sagas, code::Code, run::Run, state::State};
 use crate::{
     blueprint::Stored,
-    engine::Engine,
+    engine::{Engine, tx::refuse_beside},
     error::{Error, Result},
     journal::{Phase, STATE_MAX, SagaRow},
 };
@@ -35,6 +35,7 @@ pub(crate) async fn start(
     code: Arc<dyn Code>,
     begin: Begin,
 ) -> Result<(Uuid, bool)> {
+    refuse_beside()?;
     check(&begin)?;
     let state = State::new(code.plan(), begin.input);
     let room = engine.sagas.room_now().filter(|_| !*engine.stop.borrow());
