@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use kairo::{
-    Error, backend,
+    backend,
     clock::Clock,
     prelude::*,
     testing::faults::{Call, FaultyStore, When},
@@ -21,14 +21,14 @@ type Runs = Arc<AtomicU32>;
 
 const MAKE: &str = "CREATE TABLE IF NOT EXISTS effect (number INTEGER NOT NULL)";
 
-async fn effect(tx: &mut Tx, number: u64) -> Result<(), Failure> {
+async fn effect(tx: &mut Tx, number: i64) -> Result<(), Failure> {
     let connection = tx.connection::<Connection>().await?;
     connection.execute_batch(MAKE)?;
     connection.execute("INSERT INTO effect VALUES (?1)", [number])?;
     Ok(())
 }
 
-async fn effects(kairo: &Kairo) -> Vec<u64> {
+async fn effects(kairo: &Kairo) -> Vec<i64> {
     let read = kairo.transaction(async |tx| {
         let connection = tx.connection::<Connection>().await?;
         connection.execute_batch(MAKE)?;
@@ -42,7 +42,7 @@ async fn effects(kairo: &Kairo) -> Vec<u64> {
 #[handler(event = "sample.taken", name = "effects", retry(max = 3, backoff = "1ms"))]
 async fn has_effects(sample: &Sample, tx: &mut Tx, runs: State<Runs>) -> Result<Echo, Failure> {
     let run = runs.fetch_add(1, Ordering::SeqCst);
-    effect(tx, sample.number).await?;
+    effect(tx, sample.number.cast_signed()).await?;
     if run == 0 {
         return Err(Busy.into());
     }
@@ -78,17 +78,16 @@ async fn forgetful(url: &str) -> Arc<FaultyStore> {
 async fn an_event_that_comes_again_has_its_effects_once() {
     let (place, runs) = (Place::sqlite(), Runs::new(AtomicU32::new(1)));
     let builder = || place.bare().state(Arc::clone(&runs)).only(has_effects);
+    let store = forgetful(place.url()).await;
     for round in 0..5 {
-        let store = forgetful(place.url()).await;
-        let kairo = builder().backend(store).start().await.unwrap();
+        let kairo = builder().backend(store.clone()).start().await.unwrap();
         if round == 0 {
             kairo.publish_all((0..3).map(|number| sample("a", number))).await.unwrap();
         }
         eventually(async || logged(&kairo, "echo.heard").await.len() == 3).await;
         kairo.stop_at_once();
-        drop(kairo);
     }
-    let kairo = place.start().await;
+    let kairo = place.bare().backend(store).start().await.unwrap();
     assert_eq!(effects(&kairo).await, [0, 1, 2]);
     assert_eq!(runs.load(Ordering::SeqCst), 4, "each event came to the handler once");
     kairo.shutdown().await.unwrap();

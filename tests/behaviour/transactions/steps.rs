@@ -18,10 +18,10 @@ use rusqlite::Connection;
 const MAKE: &str = "CREATE TABLE IF NOT EXISTS seat (number INTEGER NOT NULL)";
 
 #[data]
-struct Row(u64);
+struct Row(i64);
 
 #[data]
-struct Seat(u64);
+struct Seat(i64);
 
 /// Takes a seat in a table, and gives it back in one.
 #[derive(Default)]
@@ -52,12 +52,12 @@ impl Seats {
     }
 
     #[step]
-    async fn sit_down(&self, seat: &Seat) -> Result<u64, Failure> {
+    async fn sit_down(&self, seat: &Seat) -> Result<i64, Failure> {
         if self.is_full { Err(Failure::permanent("the row is full")) } else { Ok(seat.0) }
     }
 }
 
-async fn taken(kairo: &Kairo) -> Vec<u64> {
+async fn taken(kairo: &Kairo) -> Vec<i64> {
     let read = kairo.transaction(async |tx| {
         let connection = tx.connection::<Connection>().await?;
         connection.execute_batch(MAKE)?;
@@ -111,8 +111,8 @@ async fn a_lost_answer_does_nothing_twice() {
         let store = failing(place.url(), nth).await;
         let kairo = place.bare().backend(store).start().await.unwrap();
         let outcome = soon(kairo.saga(Seats::default()).execute(Row(nth.into()))).await.unwrap();
-        assert_eq!(outcome.completed().unwrap(), u64::from(nth));
-        assert_eq!(taken(&kairo).await, [u64::from(nth)]);
+        assert_eq!(outcome.completed().unwrap(), i64::from(nth));
+        assert_eq!(taken(&kairo).await, [i64::from(nth)]);
         kairo.shutdown().await.unwrap();
     }
 }
