@@ -59,7 +59,7 @@ pub use crate::{
     journal::{Phase, slot::Slot},
     retry::RetryPolicy,
     saga::{
-        Saga, SagaFailure, SagaStep, View, start_saga,
+        Saga, SagaEvent, SagaFailure, SagaStep, View, start_saga,
         storable::{Fallible, Shown, ShownAsIs, ShownByName, Storable, run_step},
     },
     store::BoxFuture,

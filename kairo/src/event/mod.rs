@@ -170,6 +170,7 @@ pub trait EventSet: Sized + Send + Sync + 'static {
         members: Self::NAMES,
         open: Self::OPEN,
         ephemeral: Self::EPHEMERAL,
+        own: None,
     };
 
     /// Decodes any of its members by name.

@@ -60,6 +60,7 @@ fn handler(listen: Listen, change: impl FnOnce(&mut HandlerEntry)) -> &'static H
         options: Options::DEFAULT,
         service: None,
         needs: Vec::new,
+        own: None,
         filter: None,
         call: |_| run(async { Ok(Vec::new()) }),
     };
