@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::{Sagas, run::Run, state::State};
+use super::{Sagas, code::Code, run::Run, state::State};
 use crate::{
-    clock::{Timestamp, after},
+    clock::{Timestamp, after, before},
     engine::{Engine, stopped},
     error::Result,
     journal::{Phase, SagaChange, SagaFilter, SagaRow, SagaWrite},
@@ -67,26 +67,21 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
 
 /// Takes what is due and free, and tells when to look again.
 async fn work(engine: &Arc<Engine>, prune_at: &mut Timestamp) -> Result<Timestamp> {
+    prune(engine, prune_at).await?;
     let names = engine.sagas.names();
-    let now = engine.clock.now();
-    if *prune_at <= now {
-        *prune_at = after(now, PRUNE_EVERY);
-        let before = crate::clock::before(now, KEPT);
-        engine.backend.prune_sagas(before, PRUNED_MAX).await?;
-    }
     if names.is_empty() {
-        return Ok(after(now, POLL));
+        return Ok(after(engine.clock.now(), POLL));
     }
     let owner = engine.saga_owner().await?;
     if engine.sagas.running.take_doubt() {
         find_own(engine, owner, &names).await.inspect_err(|_| engine.sagas.running.doubt())?;
     }
     loop {
-        let Some(rooms) = engine.sagas.rooms(BATCH).await else { return Ok(after(now, POLL)) };
-        if *engine.stop.borrow() {
-            return Ok(now);
-        }
+        let rooms = engine.sagas.rooms(BATCH).await;
         let now = engine.clock.now();
+        let Some(rooms) = rooms.filter(|_| !*engine.stop.borrow()) else {
+            return Ok(after(now, POLL));
+        };
         let claimed = engine.backend.claim_sagas(owner, &names, now, rooms.len()).await;
         // What was claimed without an answer has an owner who does not know.
         let rows = claimed.inspect_err(|_| engine.sagas.running.doubt())?;
@@ -100,6 +95,16 @@ async fn work(engine: &Arc<Engine>, prune_at: &mut Timestamp) -> Result<Timestam
     }
     let latest = after(engine.clock.now(), POLL);
     Ok(engine.backend.next_saga(&names).await?.map_or(latest, |due| due.min(latest)))
+}
+
+/// Deletes what ended long ago, when it is time for that.
+async fn prune(engine: &Engine, prune_at: &mut Timestamp) -> Result {
+    let now = engine.clock.now();
+    if now < *prune_at {
+        return Ok(());
+    }
+    *prune_at = after(now, PRUNE_EVERY);
+    engine.backend.prune_sagas(before(now, KEPT), PRUNED_MAX).await.map(drop)
 }
 
 /// Carries on what the store says is this process's, and is not carried on.
@@ -156,7 +161,7 @@ async fn take(engine: &Arc<Engine>, row: SagaRow, room: OwnedSemaphorePermit) ->
 }
 
 /// The state of a row, in the shape of the code here where that knows how.
-fn read(code: &dyn super::code::Code, row: &SagaRow) -> Result<(SagaRow, State), String> {
+fn read(code: &dyn Code, row: &SagaRow) -> Result<(SagaRow, State), String> {
     let mut row = row.clone();
     if row.shape != code.plan().shape
         && let Ok(old) = serde_json::from_slice(&row.state)
@@ -173,17 +178,7 @@ fn read(code: &dyn super::code::Code, row: &SagaRow) -> Result<(SagaRow, State),
 /// Leaves a saga whose state nobody here can read, for people to see.
 async fn park(engine: &Engine, row: &SagaRow, why: &str) -> Result {
     tracing::error!(saga = %row.id, why, "a saga cannot be carried on");
-    let write = SagaWrite {
-        id: row.id,
-        epoch: row.epoch,
-        revision: row.revision,
-        shape: row.shape,
-        phase: Phase::Parked,
-        due: row.due,
-        changed: engine.clock.now(),
-        state: row.state.clone(),
-        keep: false,
-    };
+    let write = SagaWrite { phase: Phase::Parked, ..row.unchanged(engine.clock.now()) };
     let unit = Unit { sagas: vec![SagaChange::Write(write)], ..Unit::default() };
     engine.backend.commit(unit).await.map(drop)
 }
