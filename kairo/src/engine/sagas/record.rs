@@ -12,7 +12,7 @@ use crate::{
     event::record::{Draft, EventData},
     handler::Failure,
     journal::{Phase, SagaChange, SagaRow, SagaWrite},
-    store::{Append, Unit},
+    store::{Append, Unit, Version},
 };
 
 /// The pauses between tries to write: the first, and the longest.
@@ -86,21 +86,20 @@ impl Record {
             let write = self.change(state.clone(), change);
             let sagas = vec![SagaChange::Write(write.clone())];
             let unit = Unit { sagas, appends: self.appends(change.news), ..Unit::default() };
-            let error = match self.engine.backend.commit(unit).await {
+            match self.engine.backend.commit(unit).await {
                 Ok(_) => {
                     self.row.write(&write)?;
                     return Ok(Written::Yes);
                 }
                 Err(error @ (Error::Closed | Error::Misuse(_))) => return Err(error),
-                Err(error) => error,
-            };
-            let is_moved = matches!(error, Error::SagaMoved { .. } | Error::NotFound { .. });
-            if !is_moved {
-                let saga = self.row.id;
-                tracing::warn!(%saga, %error, "the state of a saga cannot be written");
-                self.engine.sagas.trouble.note(&error);
-                self.engine.clock.sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
+                Err(Error::SagaMoved { .. } | Error::NotFound { .. }) => {}
+                Err(error) => {
+                    let saga = self.row.id;
+                    tracing::warn!(%saga, %error, "the state of a saga cannot be written");
+                    self.engine.sagas.trouble.note(&error);
+                    self.engine.clock.sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
             }
             match self.look(&write).await {
                 Ok(Some(written)) => return Ok(written),
@@ -138,15 +137,12 @@ impl Record {
 
     fn change(&self, state: Bytes, change: Change<'_>) -> SagaWrite {
         SagaWrite {
-            id: self.row.id,
-            epoch: self.row.epoch,
-            revision: self.row.revision,
             shape: change.shape,
             phase: change.phase,
             due: change.due,
-            changed: self.engine.clock.now(),
             state,
             keep: change.keep,
+            ..self.row.unchanged(self.engine.clock.now())
         }
     }
 
@@ -181,27 +177,16 @@ impl Record {
 
     /// Events of the saga's life, in its stream.
     fn appends(&self, news: &[Draft]) -> Vec<Append> {
-        let now = self.engine.clock.now();
-        let event = |draft: &Draft| {
-            let id = self.engine.clock.new_id();
-            let stream = draft.stream.clone();
-            EventData {
-                id,
-                derived: false,
-                stream: stream.unwrap_or_else(|| crate::event::own_stream(&draft.name, id)),
-                name: draft.name.clone(),
-                schema: draft.schema,
-                time: now,
-                correlation: self.row.correlation,
-                causation: self.row.causation,
-                depth: self.row.depth,
-                metadata: crate::event::record::Metadata::new(),
-                payload: draft.payload.clone(),
-            }
+        let clock = &self.engine.clock;
+        let now = clock.now();
+        let event = |draft: &Draft| EventData {
+            correlation: self.row.correlation,
+            causation: self.row.causation,
+            depth: self.row.depth,
+            ..draft.clone().into_event(clock.new_id(), now)
         };
         let events: Vec<_> = news.iter().map(event).collect();
         let Some(first) = events.first() else { return Vec::new() };
-        let (stream, expected) = (first.stream.clone(), crate::store::Version::Any);
-        vec![Append { stream, expected, events }]
+        vec![Append { stream: first.stream.clone(), expected: Version::Any, events }]
     }
 }

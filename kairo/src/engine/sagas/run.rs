@@ -105,8 +105,8 @@ impl Run {
                 _ => break Vec::new(),
             }
         };
-        let news = std::mem::take(&mut self.news);
-        self.record.start(&self.state, &news).await?;
+        self.record.start(&self.state, &self.news).await?;
+        self.news.clear();
         self.is_dirty = false;
         self.begin(parts);
         Ok(())
@@ -200,21 +200,18 @@ impl Run {
         let until = until.unwrap_or(Timestamp::MAX);
         let is_idle = self.in_flight.is_empty();
         if is_idle && after(now, IN_PLACE_MAX) < until {
-            let asleep = self.state.clone();
-            let written = self.write(&asleep, asleep.live_phase(), until, false).await?;
+            let written = self.write(self.state.live_phase(), until, false).await?;
             self.engine.sagas.look.notify_one();
             return Ok(if written == Written::Cancelled { Flow::On } else { Flow::Over });
         }
         if self.is_dirty {
-            let kept = self.state.clone();
-            let written = self.write(&kept, kept.live_phase(), now, true).await?;
+            let written = self.write(self.state.live_phase(), now, true).await?;
             return Ok(if written == Written::Lost { Flow::Over } else { Flow::On });
         }
-        let (mut stop, mut lease, member) =
-            (self.engine.stopping(), self.lease.clone(), self.member);
+        let mut stop = self.engine.stopping();
         tokio::select! {
             biased;
-            () = lost(&mut lease, member) => return Ok(Flow::Over),
+            () = lost(&mut self.lease, self.member) => return Ok(Flow::Over),
             Some(ended) = self.attempts.join_next() => {
                 if let Ok(ended) = ended {
                     return self.take_note(ended).await;
@@ -293,8 +290,8 @@ impl Run {
             };
         }
         if self.is_dirty {
-            let (left, now) = (self.state.clone(), self.engine.clock.now());
-            self.write(&left, left.live_phase(), now, false).await?;
+            let now = self.engine.clock.now();
+            self.write(self.state.live_phase(), now, false).await?;
         }
         Ok(Flow::Over)
     }
@@ -328,8 +325,7 @@ impl Run {
     /// Writes down that it goes no further by itself, and tells who waits for that. Where it does go on,
     /// only so many of the news are true.
     async fn rest(&mut self, phase: Phase, told: usize) -> Result<Flow> {
-        let (last, now) = (self.state.clone(), self.engine.clock.now());
-        let written = self.write(&last, phase, now, false).await?;
+        let written = self.write(phase, self.engine.clock.now(), false).await?;
         if written == Written::Cancelled {
             self.news.truncate(told);
             return Ok(Flow::On);
@@ -340,9 +336,9 @@ impl Run {
         Ok(Flow::Over)
     }
 
+    /// Writes down the state, unless the right to that ends first.
     pub(super) async fn write(
         &mut self,
-        state: &State,
         phase: Phase,
         due: Timestamp,
         keep: bool,
@@ -351,12 +347,10 @@ impl Run {
         let shape =
             if phase == Phase::Parked { self.record.row.shape } else { self.code.plan().shape };
         let change = Change { phase, due, keep, shape, news: &self.news };
-        let mut lease = self.lease.clone();
-        let member = self.member;
         let written = tokio::select! {
             biased;
-            written = self.record.write(state, change) => written?,
-            () = lost(&mut lease, member) => Written::Lost,
+            written = self.record.write(&self.state, change) => written?,
+            () = lost(&mut self.lease, self.member) => Written::Lost,
         };
         if written == Written::Yes {
             self.news.clear();
