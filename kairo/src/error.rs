@@ -214,10 +214,10 @@ pub enum Error {
         /// The newest schema version that this binary knows.
         known: u32,
     },
-    /// The store's file holds something else.
-    #[error("`{store}` is not a Kairo store: {reason}")]
+    /// What is in the place of the store, or of a table of it, is somebody else's.
+    #[error("`{store}` is not Kairo's: {reason}")]
     Foreign {
-        /// The store's URL.
+        /// The store's URL; with `#` and the name of a table where it is that.
         store: String,
         /// What was found instead.
         reason: String,

@@ -70,6 +70,10 @@ pub use kairo_macros::{
     Classify, Event, aggregate, apply, compensate, data, event, events, handler, handlers, migrate,
     on_complete, on_dead_letter, on_error, saga, step,
 };
+/// The driver of the stores in SQLite files, for own queries in a
+/// [transaction](store::Transaction::connection) of such a store.
+#[cfg(feature = "sqlite")]
+pub use rusqlite;
 pub use uuid::Uuid;
 
 /// The driver of stores on PostgreSQL, for queries in their transactions.

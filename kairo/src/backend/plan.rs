@@ -365,7 +365,7 @@ fn plan_documents(
 /// The values of a document that can be there once only.
 ///
 /// # Errors
-/// [`Error::Invalid`] when it is no JSON.
+/// [`Error::Invalid`] when it is no JSON, or such a value is a list or an object.
 pub(crate) fn unique_values(
     collection: &'static Collection,
     document: &Document,
@@ -376,8 +376,15 @@ pub(crate) fn unique_values(
     let body: Value = serde_json::from_slice(&document.body.json).map_err(|error| {
         Error::invalid("document", document.id.as_str(), format!("it is JSON: {error}"))
     })?;
-    let values = collection.unique().map(|field| (field, body[field].clone()));
-    Ok(values.filter(|(_, value)| !value.is_null()).collect())
+    let values = collection.unique().map(|field| (field, &body[field]));
+    let values = values.filter(|(_, value)| !value.is_null()).map(|(field, value)| {
+        if value.is_array() || value.is_object() {
+            let allowed = "a unique value is a text, a number or a boolean";
+            return Err(Error::invalid("field", field, allowed));
+        }
+        Ok((field, value.clone()))
+    });
+    values.collect()
 }
 
 /// That a unique value belongs to another document.

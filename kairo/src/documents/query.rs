@@ -9,14 +9,16 @@ use serde_json::{Number, Value};
 use crate::store::Direction;
 
 /// Which documents are wanted. As in SQL, a comparison with a field that is `null` or is not there
-/// does not match; only [`IsNull`](Self::IsNull) does, and [`Ne`](Self::Ne) with a value.
+/// does not match; only [`IsNull`](Self::IsNull) does, and [`Ne`](Self::Ne). Values of two kinds are
+/// never equal, and none of them comes before the other; lists and objects are equal or not. Whole
+/// numbers of 64 bits with a sign compare exactly, others as `f64` at least.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// All of them.
     All,
     /// A field has this value; `null` is never equal.
     Eq(&'static str, Value),
-    /// A field has another value, or none.
+    /// A field has another value, or none: it is not [`Eq`](Self::Eq).
     Ne(&'static str, Value),
     /// A field comes before this value, among values of its kind.
     Lt(&'static str, Value),
@@ -56,7 +58,8 @@ pub struct Query {
     /// Which documents.
     pub condition: Condition,
     /// In which order; by id, forwards, where these fields are equal. A store orders numbers by value,
-    /// and texts by their bytes or as its collation does.
+    /// and texts by their bytes or as its collation does. A field that orders has values of one of
+    /// these kinds, or `null`; else the order is the store's.
     pub order: Vec<Order>,
     /// The most documents to return.
     pub limit: usize,
@@ -133,6 +136,9 @@ impl Query {
 
 /// How two values compare that are of one kind and no `null`.
 fn comparable(one: &Value, other: &Value) -> Option<Ordering> {
+    if let Value::Array(_) | Value::Object(_) = one {
+        return (one == other).then_some(Ordering::Equal);
+    }
     let is_alike = rank(one) == rank(other) && !one.is_null();
     is_alike.then(|| ordering(one, other))
 }
@@ -166,7 +172,7 @@ fn number_ordering(one: &Number, other: &Number) -> Ordering {
         (Some(one), Some(other)) => one.cmp(&other),
         _ => {
             let float = |number: &Number| number.as_f64().unwrap_or(f64::NAN);
-            float(one).total_cmp(&float(other))
+            float(one).partial_cmp(&float(other)).unwrap_or(Ordering::Equal)
         }
     }
 }

@@ -59,7 +59,7 @@ async fn a_newer_schema_is_refused() {
 async fn keys_of_something_else_are_left_alone() {
     let (single, hash, other) = (Place::new(), Place::new(), Place::new());
     single.run(&["SET", &single.key("meta"), "mine"]).await;
-    check(single.store().await, &["is not a Kairo store", "meta` is a string of something else"]);
+    check(single.store().await, &["is not Kairo's", "meta` is a string of something else"]);
     hash.run(&["HSET", &hash.key("meta"), "mine", "1"]).await;
     check(hash.store().await, &["meta` is a hash of something else"]);
     other.run(&["RPUSH", &other.key("log"), "mine"]).await;

@@ -215,7 +215,7 @@ fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
     connection.query_row(select, [name], |_| Ok(())).optional().map(|row| row.is_some())
 }
 
-/// Moves a subscription and its letters to another name.
+/// Moves a subscription, its letters and its marks to another name.
 fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()> {
     if !exists(connection, old)? {
         return Ok(());
@@ -224,6 +224,7 @@ fn rename(connection: &Connection, old: &str, new: &str) -> rusqlite::Result<()>
         "UPDATE kairo_subscription SET name = ?2 WHERE name = ?1",
         "UPDATE kairo_parked SET subscription = ?2 WHERE subscription = ?1",
         "UPDATE kairo_dead_letter SET subscription = ?2 WHERE subscription = ?1",
+        "UPDATE OR REPLACE kairo_mark SET subscription = ?2 WHERE subscription = ?1",
     ] {
         connection.execute(update, [old, new])?;
     }

@@ -2,24 +2,25 @@
 
 use std::{collections::HashMap, slice, sync::Arc};
 
-use rusqlite::{Connection, OptionalExtension, params};
-use uuid::Uuid;
+use rusqlite::Connection;
 
 use super::{
-    deliveries,
+    collections::Collections,
+    deliveries, documents,
     failure::Failing,
-    journal, letters,
+    inbox, journal, letters,
     recent::Recent,
-    rows::{Common, Count, Id, Place, Time, bind_event, event_columns},
+    rows::{Count, Id, Place, Time, bind_event, event_columns},
+    seen::Seen,
     streams::{self, newest},
 };
 use crate::{
     backend::plan::{Plan, View},
-    delivery::{DeadLetter, Scheduled},
+    delivery::Scheduled,
+    documents::{Collection, Document},
     error::{Error, Result},
     event::name::StreamName,
-    journal::SagaRow,
-    store::{Append, Committed, Position, Tip, Unit},
+    store::{Append, Committed, Unit},
 };
 
 /// What an error says was being done.
@@ -45,12 +46,14 @@ pub(super) struct Writer {
     /// The sequence that the next event gets.
     next_sequence: u64,
     /// Changes when a guest has written to the database: then what is known must be read again.
-    guests: i64,
+    /// `None` when it must be anyway.
+    guests: Option<i64>,
     /// The versions of streams that have been written lately, as the open transaction sees them.
     versions: HashMap<StreamName, u64>,
     /// Whether any stream has lost its newest event, so that its version may be higher.
     any_gone: bool,
     recent: Arc<Recent>,
+    collections: Arc<Collections>,
     /// What `synchronous` was, while it is relaxed.
     strict: Option<i64>,
 }
@@ -62,10 +65,11 @@ impl Writer {
             connection,
             failing,
             next_sequence: 1,
-            guests: 0,
+            guests: None,
             versions: HashMap::new(),
             any_gone: false,
             recent: Arc::default(),
+            collections: Arc::default(),
             strict: None,
         };
         writer.look_around().map_err(|error| writer.failing.of("opening", error))?;
@@ -75,6 +79,11 @@ impl Writer {
     /// The newest events that have been written here.
     pub(super) fn recent(&self) -> Arc<Recent> {
         Arc::clone(&self.recent)
+    }
+
+    /// The collections that have been made here.
+    pub(super) fn collections(&self) -> Arc<Collections> {
+        Arc::clone(&self.collections)
     }
 
     /// Commits one unit.
@@ -158,10 +167,7 @@ impl Writer {
             Ok(()) => {
                 for (unit, result) in units.iter().zip(&results) {
                     if let Ok(committed) = result {
-                        if !unit.removals.is_empty() {
-                            self.recent.clear();
-                        }
-                        self.recent.keep(unit, committed);
+                        self.show(unit, committed);
                     }
                 }
                 Ok(results)
@@ -171,6 +177,14 @@ impl Writer {
                 Err(self.failing.of(WRITING, error))
             }
         }
+    }
+
+    /// Lets readers of the newest events see what has been committed.
+    fn show(&self, unit: &Unit, committed: &Committed) {
+        if !unit.removals.is_empty() {
+            self.recent.clear();
+        }
+        self.recent.keep(unit, committed);
     }
 
     /// Forgets what a failed transaction has led to.
@@ -214,22 +228,21 @@ impl Writer {
             .connection
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |row| row.get(0))?;
-        if guests != self.guests {
+        if self.guests != Some(guests) {
             let newest = concat!("SELECT ", newest!());
             let Count(newest) =
                 self.connection.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
             self.next_sequence = newest + 1;
             self.any_gone = streams::any_gone(&self.connection)?;
             self.versions.clear();
-            self.guests = guests;
+            self.guests = Some(guests);
         }
         Ok(())
     }
 
     /// Checks a unit, and then writes it. When it is refused, nothing has been written.
-    fn write(&mut self, unit: &Unit) -> Result<Committed> {
-        let mut view = Seen { writer: self };
-        let plan = Plan::make(unit, &mut view)?;
+    pub(super) fn write(&mut self, unit: &Unit) -> Result<Committed> {
+        let plan = Plan::make(unit, &mut self.seen())?;
         let appended = plan.placed.iter().filter(|placed| !placed.duplicate).count() as u64;
         write_plan(&self.connection, unit, &plan)
             .map_err(|error| self.failing.of(WRITING, error))?;
@@ -240,6 +253,18 @@ impl Writer {
         }
         self.remember(&unit.appends, &plan);
         Ok(Committed { placed: plan.placed })
+    }
+
+    /// The store as the open transaction sees it.
+    fn seen(&self) -> Seen<'_> {
+        Seen {
+            connection: &self.connection,
+            failing: &self.failing,
+            collections: &self.collections,
+            versions: &self.versions,
+            any_gone: self.any_gone,
+            next_sequence: self.next_sequence,
+        }
     }
 
     /// Keeps the versions that a plan has led to.
@@ -253,6 +278,53 @@ impl Writer {
                 None => drop(self.versions.insert(event.stream.clone(), placed.version)),
             }
         }
+    }
+}
+
+/// What a transaction needs that others' queries join.
+impl Writer {
+    /// Begins a transaction whose parts come one by one.
+    pub(super) fn begin_lent(&mut self) -> Result {
+        self.begin().map_err(|error| self.failing.of(WRITING, error))
+    }
+
+    /// Commits what was written in it.
+    pub(super) fn end_lent(&mut self, written: &[(Unit, Committed)]) -> Result {
+        self.end().map_err(|error| self.failing.of(WRITING, error))?;
+        for (unit, committed) in written {
+            self.show(unit, committed);
+        }
+        Ok(())
+    }
+
+    /// The connection, for own queries. Whoever has lent it looks again afterwards.
+    pub(super) const fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// Whether no transaction is open.
+    pub(super) fn has_ended(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+
+    /// A document as the open transaction sees it.
+    pub(super) fn document(
+        &self,
+        collection: &'static Collection,
+        id: &str,
+    ) -> Result<Option<Document>> {
+        self.seen().document(collection, id)
+    }
+
+    /// Reads again what is kept in memory.
+    pub(super) fn look_again(&mut self) -> Result {
+        self.forget();
+        self.look_around().map_err(|error| self.failing.of(WRITING, error))
+    }
+
+    /// Trusts nothing of what is kept in memory any more.
+    pub(super) const fn forget(&mut self) {
+        self.guests = None;
     }
 }
 
@@ -285,7 +357,10 @@ fn write_plan(connection: &Connection, unit: &Unit, plan: &Plan<'_>) -> rusqlite
     for (row, change) in plan.sagas.iter().zip(&unit.sagas) {
         journal::set(connection, row, change)?;
     }
-    Ok(())
+    for mark in &unit.marks {
+        inbox::mark(connection, mark)?;
+    }
+    documents::write(connection, &unit.documents, &plan.documents)
 }
 
 fn append(connection: &Connection, appends: &[Append], plan: &Plan<'_>) -> rusqlite::Result<()> {
@@ -320,67 +395,4 @@ fn schedule(connection: &Connection, scheduled: &Scheduled) -> rusqlite::Result<
     insert.raw_bind_parameter(2, Id(scheduled.event.id))?;
     bind_event(&mut insert, 3, &scheduled.event)?;
     insert.raw_execute().map(drop)
-}
-
-/// The store as the open transaction sees it.
-struct Seen<'a> {
-    writer: &'a Writer,
-}
-
-impl Seen<'_> {
-    fn look<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        look(&self.writer.connection).map_err(|error| self.writer.failing.of("reading", error))
-    }
-}
-
-impl View for Seen<'_> {
-    fn holds(&mut self, subscription: &str, epoch: u64) -> Result<bool> {
-        let select = "SELECT 1 FROM kairo_subscription WHERE name = ?1 AND epoch = ?2";
-        self.look(|connection| {
-            connection.prepare_cached(select)?.exists(params![subscription, Count(epoch)])
-        })
-    }
-
-    fn letter(&mut self, id: Uuid) -> Result<Option<DeadLetter>> {
-        self.look(|connection| letters::get(connection, id, &mut Common::default()))
-    }
-
-    fn is_scheduled(&mut self, id: Uuid) -> Result<bool> {
-        let select = "SELECT 1 FROM kairo_timetable WHERE id = ?1";
-        self.look(|connection| connection.prepare_cached(select)?.exists([Id(id)]))
-    }
-
-    fn tip(&mut self, stream: &StreamName) -> Result<Tip> {
-        if let Some(version) = self.writer.versions.get(stream) {
-            return Ok(Tip::at(*version));
-        }
-        self.look(|connection| {
-            if self.writer.any_gone {
-                return streams::tip(connection, stream);
-            }
-            streams::last_version(connection, stream).map(Tip::at)
-        })
-    }
-
-    fn derived(&mut self, id: Uuid) -> Result<Option<(Position, u64)>> {
-        let select = "SELECT sequence, version FROM kairo_event WHERE id = ?1 AND derived = 1";
-        self.look(|connection| {
-            let place = |row: &rusqlite::Row<'_>| {
-                Ok((row.get::<_, Place>(0)?.0, row.get::<_, Count>(1)?.0))
-            };
-            connection.prepare_cached(select)?.query_row([Id(id)], place).optional()
-        })
-    }
-
-    fn saga(&mut self, id: Uuid) -> Result<Option<SagaRow>> {
-        self.look(|connection| journal::without_state(connection, id))
-    }
-
-    fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>> {
-        self.look(|connection| journal::of_key(connection, saga, key))
-    }
-
-    fn next_sequence(&self) -> u64 {
-        self.writer.next_sequence
-    }
 }

@@ -9,15 +9,17 @@ use super::{
     SqliteStore,
     claims::claim_all,
     commit::Syncing,
+    inbox,
     places::{pack, unpack},
     rows::{Count, Json, Place, Time, list, malformed, text},
     steering,
 };
 use crate::{
     backend::plan::check_claims,
+    clock::Timestamp,
     delivery::{
-        Checkpoint, Claim, Claimed, Deliveries, Fate, Parked, ParkedState, Partitions, Progress,
-        Share, Steer, SubscriptionRow,
+        Checkpoint, Claim, Claimed, Deliveries, Fate, MarkKey, Parked, ParkedState, Partitions,
+        Progress, Share, Steer, SubscriptionRow,
     },
     error::Result,
     event::name::StreamName,
@@ -57,8 +59,12 @@ impl Deliveries for SqliteStore {
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.write("removing a subscription of", Syncing::Now, move |connection| {
-            let parked = "DELETE FROM kairo_parked WHERE subscription = ?1";
-            connection.execute(parked, [&subscription])?;
+            for delete in [
+                "DELETE FROM kairo_parked WHERE subscription = ?1",
+                "DELETE FROM kairo_mark WHERE subscription = ?1",
+            ] {
+                connection.execute(delete, [&subscription])?;
+            }
             let place = "DELETE FROM kairo_subscription WHERE name = ?1";
             connection.execute(place, [&subscription]).map(|removed| 0 < removed)
         }))
@@ -85,6 +91,15 @@ impl Deliveries for SqliteStore {
                 steering::fate(&mut reader.connection, &subscription, position)
             }),
         )
+    }
+
+    fn is_marked<'a>(&'a self, key: &'a MarkKey) -> BoxFuture<'a, Result<bool>> {
+        let key = key.clone();
+        Box::pin(self.read(move |reader| inbox::is_marked(&reader.connection, &key)))
+    }
+
+    fn prune_marks(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.prune_old_marks(before, limit))
     }
 
     fn partitions(&self) -> u32 {

@@ -12,6 +12,7 @@ use super::{
     rows::{Common, Count, Id, Place, event_columns, read_event, read_fact},
     selection::Condition,
     streams::{self, PRUNED_MAX, newest},
+    transaction::SqliteTransaction,
 };
 use crate::{
     clock::Timestamp,
@@ -19,7 +20,7 @@ use crate::{
     event::{fact::Facts, name::StreamName, record::Recorded},
     store::{
         BoxFuture, Committed, Direction, Features, PAGE_BYTES_MAX, Page, Position, Selection,
-        Snapshot, Store, StreamRange, StreamStats, Unit,
+        Snapshot, Store, StreamRange, StreamStats, Transaction, Unit,
     },
 };
 
@@ -142,6 +143,13 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> BoxFuture<'a, Result<u64>> {
         Box::pin(self.prune_oldest(before, selection, limit as u64))
+    }
+
+    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Transaction>>> {
+        Box::pin(async move {
+            let transaction = SqliteTransaction::begin(&self.shared).await?;
+            Ok(Box::new(transaction) as Box<dyn Transaction>)
+        })
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

@@ -5,9 +5,12 @@
 
 mod blocking;
 mod claims;
+mod collections;
 mod commit;
 mod deliveries;
+mod documents;
 mod failure;
+mod inbox;
 mod journal;
 mod letters;
 mod lock;
@@ -15,15 +18,18 @@ mod log;
 mod members;
 mod open;
 mod places;
+mod query;
 mod readers;
 mod recent;
 mod rows;
 mod schema;
+mod seen;
 mod selection;
 mod slot;
 mod steering;
 mod streams;
 mod timetable;
+mod transaction;
 
 use std::{
     fmt,
@@ -37,6 +43,7 @@ use tokio::sync::watch;
 
 use self::{
     blocking::Blocking,
+    collections::Collections,
     commit::{Syncing, Writer},
     failure::Failing,
     lock::OwnerLock,
@@ -73,6 +80,7 @@ struct Shared {
     slot: Arc<Slot>,
     readers: Readers,
     recent: Arc<Recent>,
+    collections: Arc<Collections>,
     commits: watch::Sender<u64>,
     /// Never rises: nobody else writes.
     others: watch::Sender<u64>,
@@ -86,6 +94,7 @@ impl SqliteStore {
     fn start(path: PathBuf, failing: &Failing, writer: Writer, lock: OwnerLock) -> Result<Self> {
         let shared = Arc::new(Shared {
             recent: writer.recent(),
+            collections: writer.collections(),
             slot: Arc::new(Slot::new(writer)),
             readers: Readers::new(path, failing.clone()),
             commits: watch::Sender::new(0),
