@@ -81,6 +81,13 @@ pub use kairo_macros::{
 pub use rusqlite;
 pub use uuid::Uuid;
 
+/// The driver of stores on PostgreSQL, for queries in their transactions.
+///
+/// What joins a transaction has to be written with this version of it, so say `kairo::sqlx`, or depend
+/// on the same one.
+#[cfg(feature = "postgres")]
+pub use sqlx;
+
 /// `serde_json`, for `json!(..)`.
 // A module of its own: were the crate's `Value::String` visible in this one, rustc would write
 // `std::string::String` for `String` in every message.

@@ -27,3 +27,4 @@ mod sharing;
 mod snapshots;
 mod steering;
 mod stop;
+mod transactions;

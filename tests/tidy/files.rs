@@ -7,10 +7,6 @@ use crate::source::{assert_none, files_below, library, relative, workspace};
 /// The number of lines at which a file should be asked for its second noun.
 const LINES_MAX: usize = 400;
 
-/// Files that may be longer, with the reason.
-const LONG: &[(&str, &str)] =
-    &[("kairo-macros/src/lib.rs", "the documentation of every attribute, each with its example")];
-
 /// Folders whose sources are looked at.
 const FOLDERS: &[&str] = &["kairo", "kairo-macros", "benches", "tests", "examples", "ui-tests"];
 
@@ -45,26 +41,11 @@ fn a_file_opens_with_the_question_that_it_answers() {
 
 #[test]
 fn a_file_has_at_most_400_lines() {
-    let is_listed = |path: &str| LONG.iter().any(|(long, _)| path == *long);
     let long: Vec<_> = (all().into_iter())
-        .filter(|(path, text)| LINES_MAX < text.lines().count() && !is_listed(path))
+        .filter(|(path, text)| LINES_MAX < text.lines().count())
         .map(|(path, text)| format!("{path} has {} lines", text.lines().count()))
         .collect();
-    assert_none("a file has at most 400 lines, or a reason in `LONG`", &long);
-}
-
-#[test]
-fn every_long_file_is_still_long() {
-    let files = all();
-    let is_long = |listed: &str| {
-        files.iter().any(|(path, text)| path == listed && LINES_MAX < text.lines().count())
-    };
-    let short: Vec<_> = LONG
-        .iter()
-        .filter(|(path, _)| !is_long(path))
-        .map(|(path, _)| (*path).to_owned())
-        .collect();
-    assert_none("a file that is short again leaves `LONG`", &short);
+    assert_none("a file has at most 400 lines", &long);
 }
 
 #[test]

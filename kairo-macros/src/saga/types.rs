@@ -15,6 +15,11 @@ pub(crate) fn step_ident(model: &Model) -> Ident {
     format_ident!("{}Step", model.ident)
 }
 
+/// `EcommerceOrderEvent`.
+fn event_ident(model: &Model) -> Ident {
+    format_ident!("{}Event", model.ident)
+}
+
 /// `EcommerceOrderState`.
 pub(crate) fn state_ident(model: &Model) -> Ident {
     format_ident!("{}State", model.ident)
@@ -39,6 +44,8 @@ pub(crate) fn definitions(model: &Model) -> TokenStream {
     let Model { library, ident, input, steps, .. } = model;
     let (step, state) = (step_ident(model), state_ident(model));
     let step_doc = format!("A step of `{ident}`.");
+    let event = event_ident(model);
+    let event_doc = format!("An event in the life of a `{ident}`.");
     let state_doc = format!("How far a `{ident}` is, with what its steps have returned.");
     let variants = steps.iter().map(|step| {
         let (variant, doc) = (variant(step), format!("`{ident}::{}`.", step.ident));
@@ -56,6 +63,10 @@ pub(crate) fn definitions(model: &Model) -> TokenStream {
         )]
         #[allow(dead_code, unreachable_pub, clippy::enum_variant_names)]
         pub enum #step { #(#variants),* }
+
+        #[doc = #event_doc]
+        #[allow(dead_code, unreachable_pub)]
+        pub type #event = #library::__private::SagaEvent<#step>;
 
         #[doc = #state_doc]
         #[allow(dead_code, private_interfaces, unreachable_pub, clippy::struct_field_names)]
@@ -79,9 +90,11 @@ fn names(model: &Model) -> TokenStream {
     let this = step_ident(model);
     let variants: Vec<_> = model.steps.iter().map(variant).collect();
     let names = model.steps.iter().map(|step| step.ident.unraw().to_string());
+    let saga = &model.name;
     quote! {
         #[automatically_derived]
         impl __k::SagaStep for #this {
+            const SAGA: &'static str = #saga;
             const ALL: &'static [Self] = &[#(Self::#variants),*];
             fn name(self) -> &'static str {
                 match self { #(Self::#variants => #names),* }

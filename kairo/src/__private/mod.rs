@@ -64,7 +64,7 @@ pub use crate::{
     },
     retry::RetryPolicy,
     saga::{
-        Saga, SagaFailure, SagaStep, View, start_saga,
+        Saga, SagaEvent, SagaFailure, SagaStep, View, start_saga,
         storable::{Fallible, Shown, ShownAsIs, ShownByName, Storable, run_step},
     },
     store::BoxFuture,

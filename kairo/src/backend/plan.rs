@@ -158,7 +158,7 @@ pub(crate) fn check_claims_hold(
     Ok(())
 }
 
-/// Checks that nothing has been handled already.
+/// Checks that nothing has been handled already, in this unit either.
 ///
 /// # Errors
 /// [`Error::AlreadyHandled`], or what `is_marked` fails with.
@@ -166,8 +166,9 @@ pub(crate) fn check_marks(
     unit: &Unit,
     mut is_marked: impl FnMut(&MarkKey) -> Result<bool>,
 ) -> Result {
+    let mut marked = HashSet::new();
     for mark in &unit.marks {
-        if is_marked(&mark.key)? {
+        if !marked.insert(&mark.key) || is_marked(&mark.key)? {
             let subscription = mark.key.subscription.clone();
             return Err(Error::AlreadyHandled { subscription });
         }

@@ -30,6 +30,7 @@ use crate::{
         tail::{self, Tail},
         timetable,
         trouble::Trouble,
+        upkeep,
     },
     error::{Error, Result, WiringError},
     handler::{
@@ -266,6 +267,7 @@ impl Builder {
         // Only now, because handlers publish.
         shared.run(ready);
         shared.keep(tokio::spawn(sagas::follow(Arc::clone(&shared.engine))));
+        shared.keep(tokio::spawn(upkeep::follow(Arc::clone(&shared.engine))));
         if let Some(coordinator) = coordinator {
             shared.keep(tokio::spawn(coordinator.run()));
         }

@@ -3,17 +3,21 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     case::{Case, assert_same, ids},
+    collection::{json_of, of, of_documents, unique},
     pair::LONG,
     saga::{end_of, of_sagas, write_of},
 };
 use crate::{
     delivery::{
-        Backend, Claimed, DeadLetter, LetterChange, LetterState, Progress, Scheduled, Steer,
+        Backend, Claimed, DeadLetter, LetterChange, LetterState, Mark, MarkKey, Progress,
+        Scheduled, Steer,
     },
+    documents::{Change, Document, Seen},
     error::{Error, Result},
     event::record::EventData,
     journal::{Phase, SagaChange, SagaRow, SagaWrite},
@@ -83,6 +87,76 @@ pub async fn whoever_repeats_carries_a_saga_on(case: Case) -> Result {
         }
     }
     Ok(())
+}
+
+/// The same for whoever changes a document: what is refused the second time took effect the first.
+pub async fn whoever_repeats_changes_a_document_once(case: Case) -> Result {
+    for when in [When::Before, When::After] {
+        for nth in 1..CALLS_MAX {
+            let part = case.part(format!("{when:?}{nth}"));
+            let faulty = Arc::new(FaultyStore::new(Arc::clone(&case.store)));
+            let failing: Arc<dyn Backend> = faulty.clone();
+            faulty.fail_nth(nth, when);
+            live_on(&part.within(&failing)).await?;
+            assert_eq!(part.version_of("one").await?, 4, "each event is there once");
+            if faulty.faults() == 0 {
+                break;
+            }
+            assert!(nth + 1 < CALLS_MAX, "the story has no end");
+        }
+    }
+    Ok(())
+}
+
+/// A document's life: it is made, changes, changes again for an event that is marked, and goes.
+async fn live_on(case: &Case) -> Result {
+    let users = case.collection("users", &[unique("name")]);
+    twice(|| case.store.make_collection(users)).await?;
+    let body = |name: &str| case.body(&json!({ "name": name }));
+    let ada = Document::new("u1".to_owned(), body("ada"));
+    let unit = |change| Unit {
+        appends: vec![Append::one(case.event("one"))],
+        ..of_documents(vec![of(users, "u1", change)])
+    };
+    let commit = |unit: Unit| {
+        twice(move || {
+            let unit = unit.clone();
+            async move { case.store.commit(unit).await.map(drop) }
+        })
+    };
+    match commit(unit(Change::Insert(ada.body.clone()))).await {
+        Err(Error::DocumentExists { .. }) => {}
+        made => made?,
+    }
+    match commit(unit(Change::Replace(ada.seen(), body("grace")))).await {
+        Err(Error::DocumentMoved { actual: Some(2), .. }) => {}
+        changed => changed?,
+    }
+    let key =
+        MarkKey { subscription: case.subscription("mail"), generation: 1, event: case.new_id() };
+    let mark = Mark { key, epoch: None, position: Position::START, time: case.now() };
+    let seen = Seen { version: 2, ..ada.seen() };
+    let marked = Unit { marks: vec![mark], ..unit(Change::Replace(seen, body("lovelace"))) };
+    match commit(marked).await {
+        Err(Error::AlreadyHandled { .. }) => {}
+        handled => handled?,
+    }
+    let there = twice_read(|| case.store.document(users, "u1")).await?.expect("it is there");
+    assert_eq!((there.version, json_of(&there)), (3, json!({ "name": "lovelace" })));
+    match commit(unit(Change::Remove(there.seen()))).await {
+        Err(Error::DocumentMoved { actual: None, .. }) => {}
+        removed => removed?,
+    }
+    assert!(twice_read(|| case.store.document(users, "u1")).await?.is_none());
+    Ok(())
+}
+
+/// Reads twice where the first call fails.
+async fn twice_read<'a, T>(call: impl Fn() -> BoxFuture<'a, Result<T>>) -> Result<T> {
+    match call().await {
+        Err(Error::Store { .. }) => call().await,
+        result => result,
+    }
 }
 
 /// A saga's life: it is started, cancelled, given back, claimed, and ends.

@@ -100,17 +100,7 @@ pub(super) fn of_sagas(sagas: Vec<SagaChange>) -> Unit {
 
 /// A new state from somebody who has seen `row`, and who stays its owner.
 pub(super) fn write_of(row: &SagaRow, text: &str) -> SagaWrite {
-    SagaWrite {
-        id: row.id,
-        epoch: row.epoch,
-        revision: row.revision,
-        shape: row.shape,
-        phase: row.phase,
-        due: row.due,
-        changed: later(row.changed, 1),
-        state: state(text),
-        keep: true,
-    }
+    SagaWrite { state: state(text), keep: true, ..row.unchanged(later(row.changed, 1)) }
 }
 
 /// The write with which a saga ends.

@@ -184,7 +184,7 @@ impl Event for DeadLetter {
     }
 
     fn decode_schema(schema: u32, json: &[u8]) -> Result<Self, DecodeError> {
-        crate::event::decode_known(schema, json)
+        crate::event::decode_exactly(schema, json)
     }
 }
 

@@ -55,6 +55,12 @@ use crate::{
 /// - `a_skip_of_what_is_handled_is_refused`, and so is one of which there is no event.
 /// - `the_fate_of_an_event_is_what_was_recorded`
 /// - `the_last_failure_is_kept`: over progress without one, claims, moves and renames.
+/// - `an_event_is_marked_once`: a second mark of the same key is refused with
+///   [`Error::AlreadyHandled`](crate::Error::AlreadyHandled), and nothing of its unit takes effect.
+/// - `a_mark_and_its_effects_take_effect_together`
+/// - `a_mark_of_an_old_claim_is_fenced`
+/// - `old_marks_are_pruned_below_the_low_water`: what a subscription may still read again stays marked.
+/// - `marks_follow_a_renamed_subscription`, and go with one that is removed.
 ///
 /// And in a store that processes [share](crate::store::Features::shared):
 /// - `what_another_member_has_is_not_claimed`
@@ -66,12 +72,6 @@ use crate::{
 /// - `each_share_has_its_own_progress`
 /// - `subscriptions_show_who_has_what`
 /// - `changes_of_others_are_signalled`
-/// - `an_event_is_marked_once`: a second mark of the same key is refused with
-///   [`Error::AlreadyHandled`](crate::Error::AlreadyHandled), and nothing of its unit takes effect.
-/// - `a_mark_and_its_effects_take_effect_together`
-/// - `a_mark_of_an_old_claim_is_fenced`
-/// - `old_marks_are_pruned_below_the_low_water`: what a subscription may still read again stays marked.
-/// - `marks_follow_a_renamed_subscription`, and go with one that is removed.
 pub trait Deliveries: Store {
     /// Takes subscriptions over in one commit, making those that are new. The answers come in the
     /// order of the requests, whose names must differ.

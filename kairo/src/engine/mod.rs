@@ -9,6 +9,7 @@ pub(crate) mod tail;
 pub(crate) mod timetable;
 pub(crate) mod trouble;
 pub(crate) mod tx;
+pub(crate) mod upkeep;
 
 use std::{sync::Arc, time::Duration};
 

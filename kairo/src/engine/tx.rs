@@ -7,7 +7,7 @@ use std::{
     future::Future,
     mem,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -67,8 +67,8 @@ struct Inner {
     documents: HashMap<(&'static str, String), Held>,
     session: Option<Box<dyn Transaction>>,
     after: Vec<BoxFuture<'static, ()>>,
-    /// Whom to tell that the store's transaction has begun.
-    desk: Option<Arc<Desk>>,
+    /// Whom to tell that the store's transaction has begun; it may hold this.
+    desk: Weak<Desk>,
 }
 
 /// A document as the transaction sees it.
@@ -122,9 +122,18 @@ impl Tx {
             documents: HashMap::new(),
             session: None,
             after: Vec::new(),
-            desk: None,
+            desk: Weak::new(),
         };
         Self { inner: Some(Box::new(inner)), desk: None }
+    }
+
+    /// Begins a transaction for one call, which therefore must not be made beside another one.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] where a transaction of this task has begun in the store.
+    pub(crate) fn alone(engine: &Arc<Engine>) -> Result<Self> {
+        refuse_beside()?;
+        Ok(Self::begin(engine, Scope::current()))
     }
 
     /// The driver's connection, inside the transaction: a [`rusqlite::Connection`](crate::rusqlite) on
@@ -274,7 +283,7 @@ impl Inner {
     async fn open(&mut self) -> Result {
         if self.session.is_none() {
             self.session = Some(self.engine.backend.begin().await?);
-            if let Some(desk) = &self.desk {
+            if let Some(desk) = self.desk.upgrade() {
                 desk.has_begun(&self.engine);
             }
         }
@@ -411,7 +420,7 @@ impl Desk {
         })
     }
 
-    fn lent(&self) -> std::sync::MutexGuard<'_, Option<Box<Inner>>> {
+    fn lent(&self) -> MutexGuard<'_, Option<Box<Inner>>> {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -424,15 +433,14 @@ impl Desk {
         }
         let (engine, scope) = self.make.as_ref()?;
         let mut tx = Tx::begin(engine, Some(Arc::clone(scope)));
-        tx.inner().desk = Some(Arc::clone(self));
+        tx.inner().desk = Arc::downgrade(self);
         tx.desk = Some(Arc::clone(self));
         Some(tx)
     }
 
     /// The transaction, if the run has asked for one; the run is over.
     pub(crate) fn take(&self) -> Option<Tx> {
-        let mut inner = self.lent().take()?;
-        inner.desk = None;
+        let inner = self.lent().take()?;
         Some(Tx { inner: Some(inner), desk: None })
     }
 
@@ -486,7 +494,7 @@ where
     refuse_beside()?;
     let desk = Desk::new(None);
     let mut tx = Tx::begin(engine, Scope::current());
-    tx.inner().desk = Some(Arc::clone(&desk));
+    tx.inner().desk = Arc::downgrade(&desk);
     let done = desk.run(engine, work(&mut tx)).await;
     let value = match done {
         Ok(Ok(value)) => value,

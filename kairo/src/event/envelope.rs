@@ -213,21 +213,7 @@ impl AnyEvent {
 
     /// An event that is not in a log.
     pub(crate) fn fresh(draft: Draft, clock: &Clock) -> Self {
-        let id = clock.new_id();
-        let stream = draft.stream.clone().unwrap_or_else(|| super::own_stream(&draft.name, id));
-        let data = EventData {
-            id,
-            derived: false,
-            name: draft.name,
-            schema: draft.schema,
-            stream,
-            time: clock.now(),
-            correlation: id,
-            causation: None,
-            depth: 0,
-            metadata: Metadata::new(),
-            payload: draft.payload,
-        };
+        let data = draft.into_event(clock.new_id(), clock.now());
         Self { source: Source::Fresh(Arc::new(data)) }
     }
 

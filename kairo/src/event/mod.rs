@@ -70,21 +70,21 @@ pub trait Event: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 's
     /// Decodes one version of the shape; `from(..)` in `#[event]` extends it to older ones.
     #[doc(hidden)]
     fn decode_schema(schema: u32, json: &[u8]) -> Result<Self, DecodeError> {
-        decode_known(schema, json)
+        decode_exactly(schema, json)
     }
 }
 
 /// Decodes a payload whose schema version must be that of the type.
-pub(crate) fn decode_known<E: Event>(schema: u32, json: &[u8]) -> Result<E, DecodeError> {
+pub(crate) fn decode_exactly<E: Event>(schema: u32, json: &[u8]) -> Result<E, DecodeError> {
     if E::SCHEMA < schema {
         let event = E::NAME.to_owned();
         return Err(DecodeError::Newer { event, found: schema, known: E::SCHEMA });
     }
-    decode_exactly(E::NAME, json)
+    decode_named(E::NAME, json)
 }
 
 /// Decodes what an error calls by this name.
-pub(crate) fn decode_exactly<T: DeserializeOwned>(
+pub(crate) fn decode_named<T: DeserializeOwned>(
     name: &str,
     json: &[u8],
 ) -> Result<T, DecodeError> {
@@ -106,7 +106,7 @@ pub fn decode_from<E: Event, Old: Event>(
     if schema < E::SCHEMA {
         return Old::decode_schema(schema, json).map(upcast);
     }
-    decode_known(schema, json)
+    decode_exactly(schema, json)
 }
 
 /// Makes the current version of an event from the one before it.
@@ -147,6 +147,7 @@ pub trait EventSet: Sized + Send + Sync + 'static {
         members: Self::NAMES,
         open: Self::OPEN,
         ephemeral: Self::EPHEMERAL,
+        own: None,
     };
 
     /// Decodes any of its members by name.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Event,
     name::{EventName, StreamName},
+    own_stream,
 };
 use crate::{
     clock::Timestamp,
@@ -54,6 +55,23 @@ impl Draft {
             stream: event.stream().map(StreamName::new).transpose()?,
             payload: payload.into(),
         })
+    }
+
+    /// The event that it is under this id, as far as nothing has caused it.
+    pub(crate) fn into_event(self, id: Uuid, time: Timestamp) -> EventData {
+        EventData {
+            id,
+            derived: false,
+            stream: self.stream.unwrap_or_else(|| own_stream(&self.name, id)),
+            name: self.name,
+            schema: self.schema,
+            time,
+            correlation: id,
+            causation: None,
+            depth: 0,
+            metadata: Metadata::new(),
+            payload: self.payload,
+        }
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
 use uuid::Uuid;
 
 use super::Failure;
-use crate::event::{envelope::AnyEvent, record::EventData};
+use crate::{
+    clock::Clock,
+    event::{envelope::AnyEvent, record::EventData},
+};
 
 /// Values by type, shared with all handlers.
 #[derive(Clone, Default)]
@@ -142,7 +145,7 @@ impl Context {
         match (&self.event, &self.saga) {
             (Some(event), _) => derived_id(self, event.id(), "", 0),
             (None, Some(saga)) => derived_id(self, saga.id, "", 0),
-            (None, None) => crate::clock::Clock::system().new_id(),
+            (None, None) => Clock::system().new_id(),
         }
     }
 

@@ -132,6 +132,8 @@ pub struct Intake {
     pub open: bool,
     /// Whether its events live in memory only.
     pub ephemeral: bool,
+    /// Which events of these names are meant; `None` means all.
+    pub own: Option<fn(&AnyEvent) -> bool>,
 }
 
 impl Intake {
@@ -172,6 +174,8 @@ pub struct HandlerEntry {
     pub service: Option<fn() -> Need>,
     /// What its extractors need from the application.
     pub needs: fn() -> Vec<Need>,
+    /// Which events of these names its argument means; `None` means all.
+    pub own: Option<fn(&AnyEvent) -> bool>,
     /// Whether it wants an event at all; `None` where no filter was given.
     pub filter: Option<fn(&AnyEvent) -> bool>,
     /// Runs it.
@@ -205,6 +209,7 @@ impl HandlerEntry {
             options: Options::DEFAULT,
             service: None,
             needs: Vec::new,
+            own: intake.own,
             filter: None,
             call,
         }

@@ -58,6 +58,7 @@ impl<E: Event> Receive for E {
         members: &[E::NAME],
         open: false,
         ephemeral: E::EPHEMERAL,
+        own: None,
     };
 
     #[inline]

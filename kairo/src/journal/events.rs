@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{error::DecodeError, event::Event};
+use crate::{
+    error::DecodeError,
+    event::{Event, decode_exactly},
+};
 
 /// Why a saga went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +56,7 @@ macro_rules! saga_event {
             }
 
             fn decode_schema(schema: u32, json: &[u8]) -> Result<Self, DecodeError> {
-                crate::event::decode_known(schema, json)
+                decode_exactly(schema, json)
             }
         }
     };

@@ -138,6 +138,21 @@ impl SagaRow {
         Ok(())
     }
 
+    /// What whoever has seen this row writes when nothing is to change but the owner, who gives it back.
+    pub(crate) fn unchanged(&self, now: Timestamp) -> SagaWrite {
+        SagaWrite {
+            id: self.id,
+            epoch: self.epoch,
+            revision: self.revision,
+            shape: self.shape,
+            phase: self.phase,
+            due: self.due,
+            changed: now,
+            state: self.state.clone(),
+            keep: false,
+        }
+    }
+
     /// Notes that somebody wants it to end.
     ///
     /// # Errors

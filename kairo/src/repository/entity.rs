@@ -6,7 +6,7 @@ use super::{EntityId, hooks::HookCalls};
 use crate::{
     documents::{Collection, EntityEntry, EventNames},
     error::DecodeError,
-    event::{Data, decode_exactly},
+    event::{Data, decode_named},
     handler::Location,
     validation::Violations,
 };
@@ -115,7 +115,7 @@ pub fn decode_shape<T: Data>(
     if known < schema {
         return Err(DecodeError::Newer { event: name.to_owned(), found: schema, known });
     }
-    decode_exactly(name, json)
+    decode_named(name, json)
 }
 
 /// Makes an entity of an older shape of it.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{Emits, Entity, id::Key};
 use crate::{
     error::DecodeError,
-    event::{Event, decode_exactly},
+    event::{Event, decode_named},
 };
 
 /// An entity was created: `users.created`.
@@ -112,7 +112,7 @@ struct Told<I> {
 }
 
 fn told<T: Entity>(name: &str, json: &[u8]) -> Result<Told<T::Id>, DecodeError> {
-    decode_exactly(name, json)
+    decode_named(name, json)
 }
 
 /// An entity in an event, whose errors then name the event.

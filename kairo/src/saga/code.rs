@@ -48,6 +48,9 @@ pub trait Saga: Sized + Send + Sync + 'static {
 
 /// The steps of a saga, as `#[saga]` names them.
 pub trait SagaStep: Copy + fmt::Debug + PartialEq + Send + Sync + 'static {
+    /// The name of the saga.
+    const SAGA: &'static str;
+
     /// All of them, in the order of their declaration.
     const ALL: &'static [Self];
 

@@ -12,7 +12,7 @@ use crate::{
     engine::{
         dispatch::scope::Scope,
         sagas::{
-            Begin,
+            Begin, Origin,
             code::{Bound, Code},
             start,
         },
@@ -167,19 +167,8 @@ impl<S: Saga> SagaRef<S> {
         let input = input.to_stored().map_err(|error| {
             Error::Saga(format!("the input of `{}` cannot be written as JSON: {error}", S::NAME))
         })?;
-        let Origin { key, correlation, causation, depth } = origin;
-        let begin = Begin { id, key, input, correlation, causation, depth };
-        start(&self.shared.engine, Arc::clone(&self.code), begin).await
+        start(&self.shared.engine, Arc::clone(&self.code), Begin { id, input, origin }).await
     }
-}
-
-/// What starts a saga.
-#[derive(Debug)]
-pub(super) struct Origin {
-    pub(super) key: Option<String>,
-    pub(super) correlation: Option<Uuid>,
-    pub(super) causation: Option<Uuid>,
-    pub(super) depth: u32,
 }
 
 impl<S> fmt::Debug for SagaRef<S> {

@@ -7,6 +7,7 @@
 #[doc(hidden)]
 pub mod storable;
 mod code;
+mod event;
 mod handle;
 mod outcome;
 mod status;
@@ -16,6 +17,7 @@ mod on;
 
 pub use self::{
     code::{Saga, SagaStep, View},
+    event::SagaEvent,
     handle::SagaRef,
     on::start_saga,
     outcome::{Outcome, SagaError},

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Saga, SagaRef, handle::Origin};
+use super::{Saga, SagaRef};
 use crate::{
     bus::Publisher,
+    engine::sagas::Origin,
     error::Error,
     event::Event,
     handler::{

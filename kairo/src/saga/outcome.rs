@@ -2,10 +2,9 @@
 
 use std::{error::Error as StdError, fmt};
 
-use uuid::Uuid;
-
 use super::{Saga, SagaStep, storable::Storable};
 use crate::{
+    blueprint::Stored,
     engine::sagas::{code::Plan, state::State},
     error::{Error, Result},
     journal::{Phase, SagaRow, events::Cause, slot::Slot},
@@ -134,7 +133,7 @@ impl<S: Saga> SagaError<S> {
     }
 
     fn of(phase: Phase, state: &State) -> Self {
-        let steps = |wanted: fn(&Slot<crate::blueprint::Stored>) -> bool| {
+        let steps = |wanted: fn(&Slot<Stored>) -> bool| {
             let of_kind = state.steps.iter().filter(move |(_, slot)| wanted(slot));
             of_kind.filter_map(|(name, _)| S::Step::of_name(name)).collect()
         };
@@ -235,9 +234,4 @@ fn output<S: Saga>(plan: &Plan, state: &State) -> Result<S::Output> {
     Storable::of_stored(output).map_err(|error| {
         Error::Saga(format!("the output of the saga cannot be decoded any more: {error}"))
     })
-}
-
-/// The id of a saga, for messages.
-pub(super) fn missing(id: Uuid) -> Error {
-    Error::NotFound { what: "saga", value: id.to_string() }
 }

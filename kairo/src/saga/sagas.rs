@@ -5,7 +5,6 @@ use std::{fmt, sync::Arc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::outcome::missing;
 use crate::{
     blueprint::Stored,
     bus::{Kairo, Shared},
@@ -156,17 +155,8 @@ impl Sagas {
             let row = self.row(id).await?;
             let mut state = State::read(&row.state)?;
             let phase = state.steer(&row, verb, now)?;
-            let write = SagaWrite {
-                id,
-                epoch: row.epoch,
-                revision: row.revision,
-                shape: row.shape,
-                phase,
-                due: now,
-                changed: now,
-                state: state.write()?,
-                keep: false,
-            };
+            let state = state.write()?;
+            let write = SagaWrite { phase, due: now, state, ..row.unchanged(now) };
             let unit = Unit { sagas: vec![SagaChange::Write(write)], ..Unit::default() };
             tries += 1;
             match self.engine().backend.commit(unit).await {
@@ -178,6 +168,11 @@ impl Sagas {
             }
         }
     }
+}
+
+/// No saga has this id.
+pub(super) fn missing(id: Uuid) -> Error {
+    Error::NotFound { what: "saga", value: id.to_string() }
 }
 
 /// Notes that somebody wants a saga to end.

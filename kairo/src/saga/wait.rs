@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::sagas::missing;
 use crate::{
     bus::Shared,
     engine::stopped,
@@ -28,8 +29,7 @@ pub(super) async fn until_rest(
     let rest = loop {
         if must_look {
             let row = engine.backend.saga(id).await?;
-            let missing = || Error::NotFound { what: "saga", value: id.to_string() };
-            let row = row.ok_or_else(missing)?;
+            let row = row.ok_or_else(|| missing(id))?;
             if !row.phase.is_live() {
                 break Ok(row);
             }

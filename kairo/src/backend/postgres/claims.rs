@@ -241,6 +241,7 @@ async fn rename(
         "UPDATE {s}kairo_parked SET subscription = $2 WHERE subscription = $1",
         "UPDATE {s}kairo_failure SET subscription = $2 WHERE subscription = $1",
         "UPDATE {s}kairo_dead_letter SET subscription = $2 WHERE subscription = $1",
+        "UPDATE {s}kairo_mark SET subscription = $2 WHERE subscription = $1",
     ] {
         let update = tables.query(update).bind(old).bind(new);
         answered(update.execute(&mut *connection)).await?;

@@ -7,10 +7,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Change, PostgresStore, Shared,
+    Change, PostgresStore, Shared, alone,
     append::{Actual, Appended, append_many, append_one, last_of, read, turn, writer},
+    changes,
     connections::answered,
     failure::{Trouble, is_lost, is_race},
+    inbox,
     lanes::{Batch, Entry},
     letters,
     rows::{Columns, event_columns, event_rows, int},
@@ -69,9 +71,11 @@ impl PostgresStore {
     pub(super) async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
         let shared = &self.shared;
         shared.pool.check_open()?;
+        changes::check(&unit)?;
         match sort(&unit) {
             Sort::Nothing => Ok(Committed::default()),
             Sort::Quick => shared.append(unit).await,
+            Sort::Document => shared.append_alone(&unit).await,
             Sort::Progress => {
                 shares::advance_alone(&shared.pool, &shared.tables, &unit.progress[0]).await?;
                 shared.tell_others();
@@ -88,23 +92,35 @@ enum Sort {
     Nothing,
     /// Appends, a change of one saga, or both: in one statement, perhaps with other units.
     Quick,
+    /// A change of one document, with an event or without: in one statement.
+    Document,
     /// In one statement.
     Progress,
     Mixed,
 }
 
+/// Whether a unit changes nothing.
+pub(super) fn is_nothing(unit: &Unit) -> bool {
+    sort(unit) == Sort::Nothing
+}
+
 fn sort(unit: &Unit) -> Sort {
-    let Unit { progress, letters, unscheduled, scheduled, removals, appends, snapshots, sagas } =
-        unit;
-    let others =
-        letters.len() + unscheduled.len() + scheduled.len() + removals.len() + snapshots.len();
-    match (progress.as_slice(), appends.as_slice(), sagas.as_slice()) {
-        _ if 0 < others => Sort::Mixed,
-        ([], [], []) => Sort::Nothing,
-        ([one], [], []) if one.bury.is_empty() => Sort::Progress,
-        ([], appends, [] | [SagaChange::Start(_) | SagaChange::Write(_)]) if is_plain(appends) => {
+    let Unit { letters, unscheduled, scheduled, removals, snapshots, marks, .. } = unit;
+    let others = letters.len() + unscheduled.len() + scheduled.len() + removals.len();
+    if 0 < others + snapshots.len() + marks.len() {
+        return Sort::Mixed;
+    }
+    let Unit { progress, appends, sagas, documents, .. } = unit;
+    match (progress.as_slice(), appends.as_slice(), sagas.as_slice(), documents.as_slice()) {
+        ([], [], [], []) => Sort::Nothing,
+        ([one], [], [], []) if one.bury.is_empty() => Sort::Progress,
+        ([], appends, [] | [SagaChange::Start(_) | SagaChange::Write(_)], [])
+            if is_plain(appends) =>
+        {
             Sort::Quick
         }
+        ([], [], [], [_]) => Sort::Document,
+        ([], [append], [], [_]) if append.events.len() == 1 && is_plain(appends) => Sort::Document,
         _ => Sort::Mixed,
     }
 }
@@ -138,7 +154,9 @@ impl Shared {
     /// Appends a unit in one statement, or where that does not do, in a transaction.
     async fn append_alone(&self, unit: &Unit) -> Result<Committed> {
         // Under the lock nobody is quicker, and a transaction can look after it has that.
-        let tries = if self.is_locked() { 1 } else { QUICK_MAX };
+        // And who has a unique value of a document will still have it.
+        let is_told = self.is_locked() || !unit.documents.is_empty();
+        let tries = if is_told { 1 } else { QUICK_MAX };
         for _ in 0..tries {
             let mut lease = self.appenders.lend().await?;
             let appended = append_unit(&mut lease.connection, &self.tables, unit).await;
@@ -147,7 +165,7 @@ impl Shared {
                 Ok(appended) => return self.settle(unit, appended).await,
                 Err(error) if is_race(&error) => {}
                 Err(error) if is_lost(&error) => return self.write(unit, true).await,
-                Err(error) => return Err(self.failing.of(WRITING, error)),
+                Err(error) => return Err(self.failing.trouble(WRITING, trouble(unit, error))),
             }
         }
         self.write(unit, false).await
@@ -231,6 +249,14 @@ impl Shared {
     }
 }
 
+/// What an error of one statement is.
+fn trouble(unit: &Unit, error: sqlx::Error) -> Trouble {
+    match unit.documents.first() {
+        Some(change) => changes::trouble(change.collection, error),
+        None => error.into(),
+    }
+}
+
 fn has_derived(unit: &Unit) -> bool {
     unit.appends.iter().flat_map(|append| &append.events).any(|event| event.derived)
 }
@@ -244,6 +270,9 @@ async fn append_unit(
     if let [change] = unit.sagas.as_slice() {
         return together::write_one(connection, tables, unit, change).await;
     }
+    if let [change] = unit.documents.as_slice() {
+        return alone::write_one(connection, tables, unit, change).await;
+    }
     if let [Append { events, expected, .. }] = unit.appends.as_slice()
         && let [event] = events.as_slice()
         && let Some(placed) = append_one(connection, tables, event, *expected).await?
@@ -255,11 +284,12 @@ async fn append_unit(
 }
 
 /// A unit on its way into a transaction.
-struct Writing<'a> {
-    unit: &'a Unit,
-    doubtful: bool,
+pub(super) struct Writing<'a> {
+    pub(super) unit: &'a Unit,
+    /// Whether it may have taken effect already.
+    pub(super) doubtful: bool,
     /// Whether the transaction waits for its turn to append before it looks.
-    locked: bool,
+    pub(super) locked: bool,
 }
 
 impl Change for Writing<'_> {
@@ -306,6 +336,8 @@ impl Change for Writing<'_> {
         for (row, change) in plan.sagas.iter().zip(&unit.sagas) {
             sagas::set(connection, tables, row, change).await?;
         }
+        inbox::keep(connection, tables, &unit.marks).await?;
+        changes::write(connection, tables, &unit.documents, &plan.documents).await?;
         Ok(Committed { placed: plan.placed })
     }
 }
@@ -335,6 +367,10 @@ async fn find(
     }
     let events = unit.appends.iter().flat_map(|append| &append.events);
     let ids: Vec<Uuid> = events.map(|event| event.id).collect();
+    // Where there are events, they came in together with the documents.
+    if ids.is_empty() && !alone::shows(connection, tables, unit).await? {
+        return Ok(None);
+    }
     let statement = tables.query(FIND).bind(streams(unit)).bind(&ids);
     let rows = answered(statement.fetch_all(connection)).await?;
     let found: Vec<Placed> = rows.iter().map(read).collect::<sqlx::Result<_>>()?;

@@ -126,11 +126,19 @@ impl Connections {
         action: &str,
         statement: impl Fn() -> Statement + Send,
     ) -> Result<Vec<PgRow>> {
+        let fetched = self.fetch_twice(statement).await?;
+        fetched.map_err(|error| self.connector.failing.of(action, error))
+    }
+
+    /// The same, with what the driver says.
+    pub(super) async fn fetch_twice(
+        &self,
+        statement: impl Fn() -> Statement + Send,
+    ) -> Result<sqlx::Result<Vec<PgRow>>> {
         match self.fetch_once(statement()).await? {
-            Err(error) if is_lost(&error) => self.fetch_once(statement()).await?,
-            fetched => fetched,
+            Err(error) if is_lost(&error) => self.fetch_once(statement()).await,
+            fetched => Ok(fetched),
         }
-        .map_err(|error| self.connector.failing.of(action, error))
     }
 
     /// Runs a statement, once.
@@ -184,8 +192,16 @@ impl Lease<'_> {
 
 /// Waits for the server's answer, for a while.
 pub(super) async fn answered<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    timeout(ANSWER_MAX, answer).await.unwrap_or_else(|_| {
-        let late = format!("no answer within {} s", ANSWER_MAX.as_secs());
+    answered_within(ANSWER_MAX, answer).await
+}
+
+/// Waits for the server's answer.
+pub(super) async fn answered_within<T>(
+    limit: Duration,
+    answer: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        let late = format!("no answer within {} s", limit.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, late).into())
     })
 }

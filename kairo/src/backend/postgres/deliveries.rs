@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     backend::plan::check_claims,
-    delivery::{Claim, Claimed, Deliveries, Fate, Share, Steer, SubscriptionRow},
+    clock::Timestamp,
+    delivery::{Claim, Claimed, Deliveries, Fate, MarkKey, Share, Steer, SubscriptionRow},
     error::Result,
     event::name::StreamName,
     store::{BoxFuture, Position},
@@ -96,6 +97,14 @@ impl Deliveries for PostgresStore {
         Box::pin(self.fate_of(subscription, stream, position))
     }
 
+    fn is_marked<'a>(&'a self, key: &'a MarkKey) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.has_mark(key))
+    }
+
+    fn prune_marks(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.delete_marks(before, limit))
+    }
+
     fn partitions(&self) -> u32 {
         self.shared.connector.settings.partitions
     }
@@ -164,6 +173,7 @@ impl Change for Removing<'_> {
             "DELETE FROM {s}kairo_share WHERE subscription = $1",
             "DELETE FROM {s}kairo_parked WHERE subscription = $1",
             "DELETE FROM {s}kairo_failure WHERE subscription = $1",
+            "DELETE FROM {s}kairo_mark WHERE subscription = $1",
         ] {
             let delete = tables.query(delete).bind(self.0);
             removed += answered(delete.execute(&mut *connection)).await?.rows_affected();

@@ -2,7 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::error::{BoxError, Error};
+use serde_json::Value;
+use sqlx::postgres::PgDatabaseError;
+
+use crate::{
+    backend::plan::value_taken,
+    documents::Collection,
+    error::{BoxError, Error},
+};
 
 /// What went wrong inside a transaction: the unit is refused, or the database failed.
 #[derive(Debug)]
@@ -89,6 +96,55 @@ pub(super) fn is_race(error: &sqlx::Error) -> bool {
 
 fn is_full(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| code == "53100")
+}
+
+/// Whether a table is not there.
+pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == "42P01")
+}
+
+/// Whether a value has more bytes than an index takes.
+pub(super) fn is_too_large(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == "54000")
+}
+
+/// A unique index that has the last word.
+#[derive(Debug)]
+pub(super) struct Violation<'a>(&'a PgDatabaseError);
+
+impl<'a> Violation<'a> {
+    pub(super) fn of(error: &'a sqlx::Error) -> Option<Self> {
+        let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+        (error.code() == "23505").then_some(Self(error))
+    }
+
+    /// The table that it is of.
+    pub(super) fn table(&self) -> Option<&'a str> {
+        self.0.table()
+    }
+
+    /// The name of the index.
+    pub(super) fn index(&self) -> &'a str {
+        self.0.constraint().unwrap_or_default()
+    }
+
+    /// The key that is there already, as the server writes it, when it says so.
+    pub(super) fn key(&self) -> Option<&'a str> {
+        let (_, rest) = self.0.detail()?.split_once(")=(")?;
+        rest.rfind(')').map(|end| &rest[..end])
+    }
+
+    /// That the value of a field is taken.
+    pub(super) fn of_value(&self, collection: &Collection, field: &str) -> Error {
+        match self.key().and_then(|key| serde_json::from_str::<Value>(key).ok()) {
+            Some(value) => value_taken(collection, field, &value),
+            None => Error::ValueTaken {
+                collection: collection.name,
+                field: field.to_owned(),
+                value: None,
+            },
+        }
+    }
 }
 
 /// The SQLSTATE of what the server said.

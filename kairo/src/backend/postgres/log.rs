@@ -3,7 +3,7 @@
 //! What is read lies before the gate: the oldest transaction that is still open, as the reading
 //! statement itself sees it. Whatever that one appends will lie behind.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{any::Any, ops::RangeInclusive, sync::Arc};
 
 use tokio::sync::watch;
 
@@ -20,7 +20,7 @@ use crate::{
     event::{fact::Facts, name::StreamName, record::Recorded},
     store::{
         BoxFuture, Committed, Direction, Features, PAGE_BYTES_MAX, Page, Position, Selection,
-        Snapshot, Store, StreamRange, StreamStats, Unit,
+        Snapshot, Store, StreamRange, StreamStats, Transaction, Unit,
     },
 };
 
@@ -163,6 +163,18 @@ impl Store for PostgresStore {
 
     fn url(&self) -> &str {
         self.shared.failing.url()
+    }
+
+    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Transaction>>> {
+        Box::pin(self.begin_transaction())
+    }
+
+    fn write_within<'a>(
+        &'a self,
+        connection: &'a mut (dyn Any + Send),
+        unit: Unit,
+    ) -> BoxFuture<'a, Result<Committed>> {
+        Box::pin(async move { self.write_inside(connection, &unit).await })
     }
 
     fn hindrance(&self) -> BoxFuture<'_, Result<Option<String>>> {

@@ -9,15 +9,21 @@
 //! A store that is made with `append=locked` has no gate: a lock brings appends into the order of
 //! their commits, and the log is ordered by sequence alone.
 
+mod alone;
 mod append;
+mod changes;
 mod claims;
+mod collections;
 mod commit;
 mod connections;
 mod deliveries;
+mod documents;
 mod facts;
 mod failure;
 mod gate;
 mod held;
+mod inbox;
+mod instant;
 mod journal;
 mod lanes;
 mod letters;
@@ -31,6 +37,7 @@ mod places;
 mod rows;
 mod sagas;
 mod schema;
+mod search;
 mod seen;
 mod selection;
 mod server;
@@ -41,13 +48,14 @@ mod streams;
 mod tables;
 mod timetable;
 mod together;
+mod transaction;
 
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::{sync::watch, task::AbortHandle};
 use uuid::Uuid;
 
@@ -95,6 +103,8 @@ struct Shared {
     pool: Connections,
     /// Connections that only append, so that an append waits for nothing else.
     appenders: Connections,
+    /// Connections for transactions that callers join.
+    transactions: PgPool,
     lanes: Arc<Lanes>,
     commits: watch::Sender<u64>,
     /// What other processes have said of changes beside the log.
@@ -134,6 +144,7 @@ impl PostgresStore {
             failing: connector.failing.clone(),
             pool: Connections::new(&connector, pool),
             appenders: Connections::new(&connector, crew.alone_max + crew.lanes),
+            transactions: transaction::connections(&connector, pool),
             lanes: Arc::new(Lanes::new(crew)),
             commits: watch::Sender::new(0),
             others: watch::Sender::new(0),
@@ -158,6 +169,7 @@ impl PostgresStore {
     /// Waits for what is being written and read, then lets go of the server.
     async fn shut(&self) -> Result {
         self.shared.lanes.close().await;
+        transaction::close(&self.shared.transactions).await;
         self.stop();
         self.shared.pool.close().await;
         self.shared.appenders.close().await;

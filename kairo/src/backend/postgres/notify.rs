@@ -29,7 +29,7 @@ const LOG: &str = "log";
 const OTHERS: &str = "others";
 
 /// Both.
-const BOTH: &str = "log others";
+pub(super) const BOTH: &str = "log others";
 
 /// The pause after a failure; until then the log is looked at from time to time all the same.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);

@@ -119,12 +119,17 @@ fn checked(url: &StoreUrl, option: &str, name: &str) -> Result<String> {
 
 fn table_name(url: &StoreUrl, name: &str) -> Result<String> {
     let name = checked(url, "table", name)?;
-    if name.starts_with(PREFIX) && name != TABLE {
+    if is_taken(&name) && name != TABLE {
         let allowed =
             format!("`table` is `{name}`; names in `{PREFIX}` are taken for other tables");
         return Err(url.invalid(allowed));
     }
     Ok(name)
+}
+
+/// Whether a store may have a table of this name, beside the log.
+pub(super) fn is_taken(name: &str) -> bool {
+    name.starts_with(PREFIX)
 }
 
 fn append_mode(url: &StoreUrl, name: &str) -> Result<Append> {

@@ -20,10 +20,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_failures.sql"),
     include_str!("migrations/0003_sagas.sql"),
     include_str!("migrations/0004_settings.sql"),
+    include_str!("migrations/0005_documents.sql"),
 ];
 
 /// The schema version that this binary knows.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 /// The oldest server that knows what we ask of it, as it numbers itself.
 const SERVER_MIN: u32 = 130_000;
@@ -32,7 +33,7 @@ const SERVER_MIN: u32 = 130_000;
 const ENCODING: &str = "UTF8";
 
 /// The relations that a store has beside the log.
-const RELATIONS: [&str; 14] = [
+const RELATIONS: [&str; 16] = [
     "kairo_schema",
     "kairo_store",
     "kairo_gone",
@@ -47,6 +48,8 @@ const RELATIONS: [&str; 14] = [
     "kairo_timetable",
     "kairo_saga",
     "kairo_log",
+    "kairo_collection",
+    "kairo_mark",
 ];
 
 /// What a store is made with.

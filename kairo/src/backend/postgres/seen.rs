@@ -3,20 +3,24 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
     append::{gone_of, last_of, version},
+    changes::SeenDocuments,
     connections::answered,
-    letters,
+    failure::Trouble,
+    inbox, letters,
     rows::{count, int, place},
     sagas,
     tables::Tables,
 };
 use crate::{
     backend::plan::View,
-    delivery::DeadLetter,
+    delivery::{DeadLetter, MarkKey},
+    documents::{Collection, Document},
     error::Result,
     event::name::StreamName,
     journal::SagaRow,
@@ -27,7 +31,7 @@ use crate::{
 const LOOK: &str = concat!(
     "WITH c AS MATERIALIZED (SELECT subscription, epoch FROM {s}kairo_share \
       WHERE (subscription, epoch) IN (SELECT * FROM unnest($1::text[], $5::bigint[])) \
-      ORDER BY subscription, epoch FOR UPDATE), \
+      ORDER BY subscription, epoch FOR NO KEY UPDATE), \
      t AS MATERIALIZED (SELECT id FROM {s}kairo_timetable \
       WHERE id = ANY($2) ORDER BY id FOR UPDATE) \
      SELECT 0, subscription, NULL::uuid, 0, 0::bigint, 0::bigint, epoch, false, false FROM c \
@@ -43,10 +47,14 @@ const LOOK: &str = concat!(
       FROM {event} WHERE id = ANY($4) AND derived"
 );
 
+/// Claims that hold: subscriptions and epochs.
+pub(super) type Claims = HashSet<(String, u64)>;
+
 /// What a unit names, as its transaction sees it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    claims: HashSet<(String, u64)>,
+    claims: Claims,
+    marked: HashSet<MarkKey>,
     letters: HashMap<Uuid, DeadLetter>,
     scheduled: HashSet<Uuid>,
     tips: HashMap<String, Tip>,
@@ -54,6 +62,7 @@ pub(super) struct Seen {
     sagas: HashMap<Uuid, SagaRow>,
     /// The sagas that were started under keys.
     saga_keys: HashMap<(String, String), Uuid>,
+    documents: SeenDocuments,
 }
 
 impl Seen {
@@ -62,7 +71,7 @@ impl Seen {
         connection: &mut PgConnection,
         tables: &Tables,
         unit: &Unit,
-    ) -> sqlx::Result<Self> {
+    ) -> Result<Self, Trouble> {
         let mut seen = Self::default();
         for row in &look(connection, tables, unit).await? {
             seen.keep(row)?;
@@ -80,6 +89,14 @@ impl Seen {
             seen.sagas.extend(found.into_iter().map(|row| (row.id, row)));
             let taken = sagas::of_keys(connection, tables, unit).await?;
             seen.saga_keys.extend(taken.into_iter().map(|(saga, key, id)| ((saga, key), id)));
+        }
+        if !unit.marks.is_empty() {
+            let (held, marked) = inbox::look(connection, tables, &unit.marks).await?;
+            seen.claims.extend(held);
+            seen.marked = marked;
+        }
+        if !unit.documents.is_empty() {
+            seen.documents = SeenDocuments::look(connection, tables, &unit.documents).await?;
         }
         Ok(seen)
     }
@@ -160,6 +177,23 @@ impl View for Seen {
 
     fn saga_of_key(&mut self, saga: &str, key: &str) -> Result<Option<Uuid>> {
         Ok(self.saga_keys.get(&(saga.to_owned(), key.to_owned())).copied())
+    }
+
+    fn is_marked(&mut self, key: &MarkKey) -> Result<bool> {
+        Ok(self.marked.contains(key))
+    }
+
+    fn document(&mut self, collection: &'static Collection, id: &str) -> Result<Option<Document>> {
+        Ok(self.documents.document(collection, id))
+    }
+
+    fn owner_of(
+        &mut self,
+        collection: &'static Collection,
+        field: &'static str,
+        value: &Value,
+    ) -> Result<Option<String>> {
+        Ok(self.documents.owner_of(collection, field, value))
     }
 
     /// The sequences are known when the events are written; until then they count from 1.

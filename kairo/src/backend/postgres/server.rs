@@ -13,14 +13,27 @@ use super::{
 };
 use crate::error::Result;
 
+/// What a session must be for the log to be in order, and for what is committed to be durable.
+macro_rules! safe {
+    () => {
+        "SET default_transaction_isolation = 'read committed'; \
+         SET idle_in_transaction_session_timeout = '20s'; \
+         SELECT set_config('synchronous_commit', 'on', false) \
+          WHERE current_setting('synchronous_commit') = 'off'"
+    };
+}
+
 /// What holds for each session. Plans must not depend on what the tables looked like when the
 /// first ones were made, and no forgotten transaction may hold up the readers of the log.
-const SET_UP: &str = "SET jit = off; SET plan_cache_mode = force_generic_plan; \
-     SET enable_seqscan = off; SET enable_bitmapscan = off; \
-     SET default_transaction_isolation = 'read committed'; \
-     SET idle_in_transaction_session_timeout = '20s'; \
-     SELECT set_config('synchronous_commit', 'on', false) \
-      WHERE current_setting('synchronous_commit') = 'off'";
+const SET_UP: &str = concat!(
+    "SET jit = off; SET plan_cache_mode = force_generic_plan; \
+     SET enable_seqscan = off; SET enable_bitmapscan = off; ",
+    safe!()
+);
+
+/// What holds for sessions in which callers do what they want: each query is planned for its values,
+/// and for the tables as they are then.
+const SET_UP_FOR_CALLERS: &str = concat!("SET plan_cache_mode = force_custom_plan; ", safe!());
 
 /// This server as the log may know it, and whether its transaction ids are beyond those in the log.
 const STATE: &str = "SELECT h.server, h.timeline, \
@@ -40,6 +53,11 @@ const RAISE: &str = "UPDATE {s}kairo_store SET epoch = epoch + 1, server = $1, t
 /// Sets up a new session.
 pub(super) async fn set_up(connection: &mut PgConnection) -> sqlx::Result<()> {
     connection.execute(SET_UP).await.map(drop)
+}
+
+/// Sets up a new session for transactions that callers join.
+pub(super) async fn set_up_for_callers(connection: &mut PgConnection) -> sqlx::Result<()> {
+    connection.execute(SET_UP_FOR_CALLERS).await.map(drop)
 }
 
 /// Sees to it that the log is in an epoch of this server.

@@ -7,20 +7,25 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query};
 
+use crate::documents::Collection;
+
 /// The most bytes of a name of ours: PostgreSQL has 63, and indexes append to it.
 const NAME_MAX: usize = 48;
 
 /// A statement with its values.
 pub(super) type Statement = Query<'static, Postgres, PgArguments>;
 
-/// The names of a store's tables. Statements are written with `{event}` for the log, and `{s}` in
-/// front of all others.
+/// Where a statement's text lies, and the collection that it is about.
+type Place = (usize, usize, &'static str);
+
+/// The names of a store's tables. Statements are written with `{event}` for the log, `{doc}` for the
+/// collection that they are about, and `{s}` in front of all others.
 #[derive(Debug)]
 pub(super) struct Tables {
     schema: String,
     event: String,
-    /// Statements with the names filled in, by where their text lies.
-    filled: RwLock<HashMap<(usize, usize), Arc<str>>>,
+    /// Statements with the names filled in.
+    filled: RwLock<HashMap<Place, Arc<str>>>,
 }
 
 impl Tables {
@@ -43,30 +48,41 @@ impl Tables {
     /// A statement without values yet.
     pub(super) fn query(&self, text: &'static str) -> Statement {
         // Nothing is filled in but names that have been checked and quoted.
-        sqlx::query(AssertSqlSafe(self.filled(text)))
+        sqlx::query(AssertSqlSafe(self.filled(text, "")))
+    }
+
+    /// A statement about the documents of a collection.
+    pub(super) fn query_of(&self, collection: &Collection, text: &'static str) -> Statement {
+        sqlx::query(AssertSqlSafe(self.filled(text, collection.table)))
+    }
+
+    /// The table of a collection, with its schema, in quotes.
+    pub(super) fn table_of(&self, collection: &Collection) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(collection.table))
     }
 
     /// Several statements without values, to be sent at once.
     pub(super) fn script(&self, text: &'static str) -> AssertSqlSafe<Arc<str>> {
-        AssertSqlSafe(self.filled(text))
+        AssertSqlSafe(self.filled(text, ""))
     }
 
-    fn filled(&self, text: &'static str) -> Arc<str> {
-        let place = (text.as_ptr().addr(), text.len());
+    fn filled(&self, text: &'static str, collection: &'static str) -> Arc<str> {
+        let place = (text.as_ptr().addr(), text.len(), collection);
         let known = self.filled.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(filled) = known.get(&place) {
             return Arc::clone(filled);
         }
         drop(known);
-        let filled: Arc<str> = self.fill(text).into();
+        let filled: Arc<str> = self.fill(text, collection).into();
         let mut known = self.filled.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(place, Arc::clone(&filled));
         filled
     }
 
-    fn fill(&self, text: &str) -> String {
+    fn fill(&self, text: &str, collection: &str) -> String {
         let schema = quoted(&self.schema);
-        text.replace("{event}", &format!("{schema}.{}", quoted(&self.event)))
+        text.replace("{doc}", &format!("{schema}.{}", quoted(collection)))
+            .replace("{event}", &format!("{schema}.{}", quoted(&self.event)))
             .replace("{event_name}", &self.event)
             .replace("{s}", &format!("{schema}."))
     }
@@ -102,7 +118,10 @@ mod tests {
     #[test]
     fn statements_name_the_tables_in_quotes() {
         let tables = Tables::new("my \"shop\"", "order");
-        let filled = tables.filled("SELECT {s}kairo_claim, {event}");
-        assert_eq!(&*filled, r#"SELECT "my ""shop""".kairo_claim, "my ""shop"""."order""#);
+        let filled = tables.filled("SELECT {s}kairo_claim, {event}, {doc}", "user");
+        assert_eq!(
+            &*filled,
+            r#"SELECT "my ""shop""".kairo_claim, "my ""shop"""."order", "my ""shop"""."user""#
+        );
     }
 }

@@ -27,9 +27,9 @@ use crate::{
     store::{Append, Committed, Placed, Unit, Version},
 };
 
-/// A change `c` of a saga where the stream of one event is as expected, and the event where the
+/// A change `c` of a row where the stream of one event is as expected, and the event where the
 /// change was made.
-macro_rules! with_event {
+macro_rules! told {
     ($($change:expr),+) => {
         concat!(
             "WITH t AS MATERIALIZED (SELECT s.epoch, ",
@@ -54,8 +54,9 @@ macro_rules! with_event {
         )
     };
 }
+pub(super) use told;
 
-const START_ONE: &str = with_event!(
+const START_ONE: &str = told!(
     "INSERT INTO {s}kairo_saga (",
     saga_columns!(),
     ", waits, held, ended) SELECT $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
@@ -64,7 +65,7 @@ const START_ONE: &str = with_event!(
     " FROM t ON CONFLICT DO NOTHING"
 );
 
-const WRITE_ONE: &str = with_event!(
+const WRITE_ONE: &str = told!(
     "UPDATE {s}kairo_saga AS o SET ",
     written!("$16", "$17", "$18", "$19", "$20", "$21"),
     " FROM t WHERE o.id = $13 AND o.epoch = $14 AND o.revision = $15"

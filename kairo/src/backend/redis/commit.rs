@@ -4,6 +4,8 @@ use redis::Cmd;
 
 use super::{
     RedisStore,
+    document_changes::{self, DocumentPlan, plan_documents, write_documents},
+    inbox::write_marks,
     letter_changes::LetterPlan,
     places::{pack_checkpoint, pack_failure, pack_parked},
     requests::Turn,
@@ -38,11 +40,12 @@ impl RedisStore {
     /// Commits a unit.
     pub(super) async fn commit_unit(&self, unit: Unit) -> Result<Committed> {
         check_form(&unit)?;
+        let documents = plan_documents(&unit.documents)?;
         let mut turn = self.requests.turn().await?;
         for _ in 0..PLANS_MAX {
             let changes = self.plan_letters(&unit).await?;
             turn.begin();
-            match self.try_commit(&unit, &changes, &turn).await? {
+            match self.try_commit(&unit, &changes, &documents, &turn).await? {
                 Outcome::Committed(committed) => {
                     self.signal.raise_commits();
                     return Ok(committed);
@@ -58,12 +61,15 @@ impl RedisStore {
         &self,
         unit: &Unit,
         changes: &[LetterPlan],
+        documents: &[DocumentPlan<'_>],
         turn: &Turn<'_>,
     ) -> Result<Outcome> {
         let reply = self
-            .write(WRITING, &scripts::COMMIT, turn, |command| write_unit(command, unit, changes))
+            .write(WRITING, &scripts::COMMIT, turn, |command| {
+                write_unit(command, unit, changes, documents);
+            })
             .await?;
-        let outcome = text(reply).map(|reply| read_outcome(&reply, unit));
+        let outcome = text(reply).map(|reply| read_outcome(&reply, unit, documents));
         match outcome {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => Err(self.link.failing.of(WRITING, "the answer is not one of the script's")),
@@ -73,11 +79,17 @@ impl RedisStore {
 }
 
 /// Adds a unit to the script's arguments, in the order in which it reads them.
-fn write_unit(command: &mut Cmd, unit: &Unit, changes: &[LetterPlan]) {
+fn write_unit(
+    command: &mut Cmd,
+    unit: &Unit,
+    changes: &[LetterPlan],
+    documents: &[DocumentPlan<'_>],
+) {
     command.arg(unit.progress.len());
     for progress in &unit.progress {
         write_progress(command, progress);
     }
+    write_marks(command, &unit.marks);
     command.arg(changes.len());
     for change in changes {
         command.arg(change.id.as_bytes()).arg(&change.seen[..]).arg(&change.packed[..]);
@@ -107,6 +119,7 @@ fn write_unit(command: &mut Cmd, unit: &Unit, changes: &[LetterPlan]) {
         command.arg(pack_snapshot(snapshot));
     }
     write_sagas(command, &unit.sagas);
+    write_documents(command, documents);
 }
 
 fn write_progress(command: &mut Cmd, progress: &Progress) {
@@ -143,7 +156,10 @@ fn write_expected(command: &mut Cmd, expected: Version) {
 }
 
 /// What a reply means for its unit; `None` if it is none that the script can give.
-fn read_outcome(reply: &str, unit: &Unit) -> Option<Outcome> {
+fn read_outcome(reply: &str, unit: &Unit, documents: &[DocumentPlan<'_>]) -> Option<Outcome> {
+    if let Some(reply) = reply.strip_prefix("document-") {
+        return document_changes::refusal(reply, documents).map(Outcome::Refused);
+    }
     if let Some(reply) = reply.strip_prefix("saga-") {
         return refusal(reply, &unit.sagas).map(Outcome::Refused);
     }
@@ -156,6 +172,13 @@ fn read_outcome(reply: &str, unit: &Unit) -> Option<Outcome> {
         "stale" => return Some(Outcome::Stale),
         "fenced" => {
             Error::Fenced { subscription: unit.progress.get(index()?)?.subscription.clone() }
+        }
+        "mark-fenced" => {
+            Error::Fenced { subscription: unit.marks.get(index()?)?.key.subscription.clone() }
+        }
+        "marked" => {
+            let subscription = unit.marks.get(index()?)?.key.subscription.clone();
+            Error::AlreadyHandled { subscription }
         }
         "missing" => {
             let value = unit.unscheduled.get(index()?)?.to_string();

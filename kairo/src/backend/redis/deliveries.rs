@@ -17,8 +17,10 @@ use crate::{
         plan::check_claims,
         shares::{Held, has_passed, take},
     },
+    clock::Timestamp,
     delivery::{
-        Checkpoint, Claim, Claimed, Deliveries, Fate, Partitions, Share, Steer, SubscriptionRow,
+        Checkpoint, Claim, Claimed, Deliveries, Fate, MarkKey, Partitions, Share, Steer,
+        SubscriptionRow,
     },
     error::Result,
     event::name::StreamName,
@@ -101,6 +103,14 @@ impl Deliveries for RedisStore {
                 .await?;
             self.understood(read_fate(found, stream.as_str(), position))
         })
+    }
+
+    fn is_marked<'a>(&'a self, key: &'a MarkKey) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.has_mark(key))
+    }
+
+    fn prune_marks(&self, before: Timestamp, limit: usize) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.delete_marks(before, limit))
     }
 
     fn partitions(&self) -> u32 {

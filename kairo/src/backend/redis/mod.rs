@@ -7,8 +7,12 @@
 
 mod changes;
 mod commit;
+mod collections;
 mod deliveries;
+mod document_changes;
+mod documents;
 mod failure;
+mod inbox;
 mod journal;
 mod letter_changes;
 mod letters;

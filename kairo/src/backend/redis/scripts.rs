@@ -26,7 +26,7 @@ pub(super) type Lazy = LazyLock<Script>;
 
 pub(super) static OPEN: Lazy = script!("open");
 pub(super) static COMMIT: Lazy =
-    script!("store" "request" "letter" "stream_tip" "forget" "saga" "commit");
+    script!("store" "request" "letter" "stream_tip" "forget" "saga" "document" "commit");
 pub(super) static PLANNED: Lazy = script!("store" "planned");
 pub(super) static HEAD: Lazy = script!("store" "head");
 pub(super) static PAGE: Lazy = script!("store" "page");
@@ -52,3 +52,11 @@ pub(super) static SAGA_ROWS: Lazy = script!("store" "saga_rows");
 pub(super) static SAGA_LIST: Lazy = script!("store" "saga_list");
 pub(super) static SAGA_NEXT: Lazy = script!("store" "saga_next");
 pub(super) static SAGA_PRUNE: Lazy = script!("store" "request" "saga_prune");
+pub(super) static MARKED: Lazy = script!("store" "marked");
+pub(super) static MARK_PRUNE: Lazy = script!("store" "request" "mark_prune");
+pub(super) static DOCUMENT_AT: Lazy = script!("store" "document_at");
+pub(super) static DOCUMENT_PAGE: Lazy = script!("store" "document_page");
+pub(super) static DOCUMENT_COUNT: Lazy = script!("store" "document_count");
+pub(super) static COLLECTION: Lazy = script!("store" "collection");
+pub(super) static COLLECTION_SET: Lazy = script!("store" "request" "document" "collection_set");
+pub(super) static COLLECTION_INDEX: Lazy = script!("store" "request" "document" "collection_index");

@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::{
     SqliteStore, collections,
     commit::Syncing,
-    query::{Clause, Stretches, bound},
+    query::{Clause, bound},
     rows::{Count, Payload, Time, text},
+    stretches::Stretches,
 };
 use crate::{
     documents::{Body, Change, Collection, Condition, Document, DocumentChange, Documents, Query},

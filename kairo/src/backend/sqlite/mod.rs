@@ -28,6 +28,7 @@ mod selection;
 mod slot;
 mod steering;
 mod streams;
+mod stretches;
 mod timetable;
 mod transaction;
 

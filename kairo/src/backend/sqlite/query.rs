@@ -1,4 +1,4 @@
-//! Conditions and orders as SQL, with every value bound.
+//! Conditions as SQL, with every value bound.
 //!
 //! The terms are those of the indexes, so that these are used. `json_extract` makes numbers of
 //! booleans and texts of lists and objects, so a term asks for the kind as well where one could be
@@ -9,11 +9,10 @@ use serde_json::{Number, Value};
 
 use crate::{
     documents::{
-        Condition, Cursor, FOUND_MAX, Order, Query,
+        Condition,
         query::{Part, parts},
     },
     error::{Error, Result},
-    store::Direction,
 };
 
 /// The longest form that SQLite accepts, in bytes.
@@ -72,7 +71,7 @@ impl Clause {
         Ok(clause)
     }
 
-    fn put(&mut self, condition: &Condition) -> Result {
+    pub(super) fn put(&mut self, condition: &Condition) -> Result {
         match condition {
             Condition::All => self.add("TRUE"),
             Condition::Eq(field, value) => return self.put_equal(field, value),
@@ -243,7 +242,7 @@ impl Clause {
 
     /// A float goes the same way as those of documents do, for SQLite's way from text to a float is
     /// not that of others.
-    fn bind(&mut self, value: &Value) {
+    pub(super) fn bind(&mut self, value: &Value) {
         match value {
             Value::Number(number) if !number.is_i64() => {
                 self.add("json_extract(?, '$')");
@@ -256,7 +255,7 @@ impl Clause {
         }
     }
 
-    fn add(&mut self, sql: &str) {
+    pub(super) fn add(&mut self, sql: &str) {
         self.sql.push_str(sql);
     }
 }
@@ -339,90 +338,4 @@ fn text_behind(prefix: &str) -> Option<String> {
         }
     }
     None
-}
-
-/// A query as statements: what each of them finds comes behind all that those before it find.
-///
-/// Behind a cursor lies what has its first values and then a greater one. Asked for one by one, each
-/// is a stretch of an index; asked for at once, they would be a walk through all of it.
-#[derive(Debug)]
-pub(super) struct Stretches {
-    /// What each of them asks for; never empty.
-    pub(super) clauses: Vec<Clause>,
-    /// Their order, as SQL.
-    pub(super) order: String,
-    /// The most documents that all of them together return.
-    pub(super) limit: usize,
-}
-
-impl Stretches {
-    /// # Errors
-    /// [`Error::Invalid`] for the name of a field, a form, or a cursor that cannot be.
-    pub(super) fn of(query: &Query) -> Result<Self> {
-        let clauses = match &query.after {
-            None => vec![Clause::of(&query.condition)?],
-            Some(after) => behind(query, after)?,
-        };
-        let mut order = String::new();
-        for Order { field, direction } in &query.order {
-            let word = match direction {
-                Direction::Forwards => "",
-                Direction::Backwards => " DESC",
-            };
-            order.push_str(&format!("{}{word}, ", value_of(field)?));
-        }
-        order.push_str("id");
-        Ok(Self { clauses, order, limit: query.limit.min(FOUND_MAX) })
-    }
-}
-
-fn behind(query: &Query, after: &Cursor) -> Result<Vec<Clause>> {
-    if query.order.len() != after.values.len() {
-        let allowed = format!("a value for each of {} fields", query.order.len());
-        return Err(Error::invalid("cursor", after.id.as_str(), allowed));
-    }
-    let mut same_id = stretch(query, after, query.order.len())?;
-    same_id.add(" AND id > ?");
-    same_id.values.push(Bound::Text(after.id.clone()));
-    let mut clauses = vec![same_id];
-    for (depth, order) in query.order.iter().enumerate().rev() {
-        let (left, value) = (value_of(order.field)?, &after.values[depth]);
-        let mut add = |with: &str, value: Option<&Value>| -> Result {
-            let mut clause = stretch(query, after, depth)?;
-            clause.add(&format!(" AND {left} {with}"));
-            if let Some(value) = value {
-                clause.bind(value);
-            }
-            clauses.push(clause);
-            Ok(())
-        };
-        match (order.direction, value) {
-            (Direction::Forwards, Value::Null) => add("IS NOT NULL", None)?,
-            (Direction::Forwards, value) => add("> ", Some(value))?,
-            (Direction::Backwards, Value::Null) => {}
-            (Direction::Backwards, value) => {
-                add("< ", Some(value))?;
-                add("IS NULL", None)?;
-            }
-        }
-    }
-    Ok(clauses)
-}
-
-/// What matches and has the first `depth` values of the cursor.
-fn stretch(query: &Query, after: &Cursor, depth: usize) -> Result<Clause> {
-    let mut clause = Clause::default();
-    clause.add("(");
-    clause.put(&query.condition)?;
-    clause.add(")");
-    for (order, value) in query.order.iter().zip(&after.values).take(depth) {
-        let left = value_of(order.field)?;
-        if value.is_null() {
-            clause.add(&format!(" AND {left} IS NULL"));
-        } else {
-            clause.add(&format!(" AND {left} = "));
-            clause.bind(value);
-        }
-    }
-    Ok(clause)
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::EventStore;
 use crate::{
     bus::publish::durable_draft,
-    engine::dispatch::scope::{Scope, event_of},
+    engine::{
+        dispatch::scope::{Scope, event_of},
+        tx::refuse_beside,
+    },
     error::Result,
     event::{name::StreamName, publishable::Publishable, record::EventData},
     store::{Append, Placed, Removal, Snapshot, Unit, Version},
@@ -38,6 +41,7 @@ impl EventStore {
         });
         let events = events.collect::<Result<Vec<_>>>()?;
         let names: Vec<_> = events.iter().map(|event| (event.name.clone(), event.id)).collect();
+        refuse_beside()?;
         let append = Append { stream: stream.clone(), expected, events };
         let committed = self.backend.commit(Unit::of_appends(vec![append])).await;
         if let (Some(scope), Err(_)) = (&scope, &committed) {
@@ -76,6 +80,7 @@ impl EventStore {
         tombstone: bool,
     ) -> Result {
         let removal = Removal { stream: StreamName::new(stream)?, expected, tombstone };
+        refuse_beside()?;
         let unit = Unit { removals: vec![removal], ..Unit::default() };
         self.backend.commit(unit).await.map(drop)
     }
@@ -85,6 +90,7 @@ impl EventStore {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) when the store fails.
     pub async fn save_snapshot(&self, snapshot: Snapshot) -> Result {
+        refuse_beside()?;
         let unit = Unit { snapshots: vec![snapshot], ..Unit::default() };
         self.backend.commit(unit).await.map(drop)
     }

@@ -8,7 +8,7 @@ use crate::{
     delivery::{DeadLetter, LetterState, Reason},
     event::{
         Event,
-        record::{Draft, EventData, Metadata},
+        record::{Draft, EventData},
     },
     handler::entry::OnDead,
 };
@@ -59,18 +59,15 @@ pub(super) fn announcement(spec: &Spec, letter: &DeadLetter, now: Timestamp) -> 
     }
 }
 
-fn announced(letter: &DeadLetter, draft: Draft, now: Timestamp) -> EventData {
+fn announced(letter: &DeadLetter, mut draft: Draft, now: Timestamp) -> EventData {
+    let original = &letter.original;
+    draft.stream.get_or_insert_with(|| original.stream.clone());
+    let id = Uuid::new_v8(Uuid::new_v5(&letter.id, b"created").into_bytes());
     EventData {
-        id: Uuid::new_v8(Uuid::new_v5(&letter.id, b"created").into_bytes()),
         derived: true,
-        stream: draft.stream.unwrap_or_else(|| letter.original.stream.clone()),
-        name: draft.name,
-        schema: draft.schema,
-        time: now,
-        correlation: letter.original.correlation,
-        causation: Some(letter.original.id),
-        depth: letter.original.depth + 1,
-        metadata: Metadata::new(),
-        payload: draft.payload,
+        correlation: original.correlation,
+        causation: Some(original.id),
+        depth: original.depth + 1,
+        ..draft.into_event(id, now)
     }
 }

@@ -30,7 +30,7 @@ use super::{
     waiters::{Outcome, Subject, Waiter, Waiters},
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Timestamp, after},
     delivery::Partitions,
     engine::{Engine, ownership::Lease, stopped, trouble::Trouble},
     error::{Error, Result},
@@ -212,13 +212,13 @@ impl Runner {
         let write = self.record_due().filter(|_| self.recording.is_none());
         let due = work.chain([write, self.hand_over_by]).flatten().filter(|due| now < *due).min();
         // A clock that is set forwards, or a machine that slept, must not make it late for long.
-        due.map(|due| due.min(crate::clock::after(now, LOOK)))
+        due.map(|due| due.min(after(now, LOOK)))
     }
 
     /// When what is gathered should be written down.
     pub(super) fn record_due(&self) -> Option<Timestamp> {
-        let gathered = self.buffer.since.map(|since| crate::clock::after(since, RECORD_DELAY));
-        let scanned = self.scanned_since.map(|since| crate::clock::after(since, SCAN_DELAY));
+        let gathered = self.buffer.since.map(|since| after(since, RECORD_DELAY));
+        let scanned = self.scanned_since.map(|since| after(since, SCAN_DELAY));
         gathered.into_iter().chain(scanned).min()
     }
 
@@ -256,7 +256,7 @@ impl Runner {
             Command::Claim(partitions_max) => {
                 self.parting.partitions_max = Some(partitions_max);
                 self.stopping = true;
-                let by = crate::clock::after(self.engine.clock.now(), HAND_OVER_MAX);
+                let by = after(self.engine.clock.now(), HAND_OVER_MAX);
                 self.hand_over_by.get_or_insert(by);
             }
             Command::Fenced => self.parting.is_fenced = true,

@@ -8,12 +8,11 @@ use std::{
 use uuid::Uuid;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     error::{Error, Result},
     event::{
         envelope::AnyEvent,
         name::EventName,
-        own_stream,
         record::{Draft, EventData, Metadata, TRACEPARENT},
     },
     handler::context::{Context, SagaRun, derived_id},
@@ -108,7 +107,7 @@ impl Scope {
 
     /// Makes an event that the handled one causes. Its id follows from its cause, so that another
     /// attempt makes the same one.
-    pub(crate) fn cause(&self, draft: Draft, now: jiff::Timestamp) -> Result<EventData> {
+    pub(crate) fn cause(&self, draft: Draft, now: Timestamp) -> Result<EventData> {
         check_size(&draft)?;
         let Some(cause) = Cause::of(&self.context) else {
             return Err(Error::Misuse("an ephemeral event cannot cause derived events"));
@@ -121,17 +120,12 @@ impl Scope {
         let id =
             derived_id(&self.context, cause.id, draft.name.as_str(), self.ordinal(&draft.name));
         Ok(EventData {
-            id,
             derived: true,
-            stream: draft.stream.unwrap_or_else(|| own_stream(&draft.name, id)),
-            name: draft.name,
-            schema: draft.schema,
-            time: now,
             correlation: cause.correlation,
             causation: Some(cause.id),
             depth: cause.depth + 1,
             metadata: cause.trace(),
-            payload: draft.payload,
+            ..draft.into_event(id, now)
         })
     }
 
@@ -180,20 +174,7 @@ pub(crate) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Re
 /// Makes an event that no handler causes.
 fn root(draft: Draft, clock: &Clock) -> Result<EventData> {
     check_size(&draft)?;
-    let id = clock.new_id();
-    Ok(EventData {
-        id,
-        derived: false,
-        stream: draft.stream.unwrap_or_else(|| own_stream(&draft.name, id)),
-        name: draft.name,
-        schema: draft.schema,
-        time: clock.now(),
-        correlation: id,
-        causation: None,
-        depth: 0,
-        metadata: Metadata::new(),
-        payload: draft.payload,
-    })
+    Ok(draft.into_event(clock.new_id(), clock.now()))
 }
 
 fn check_size(draft: &Draft) -> Result<()> {

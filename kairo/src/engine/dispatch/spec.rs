@@ -90,7 +90,12 @@ impl Spec {
         interest: Interest,
         defaults: Defaults,
     ) -> Self {
-        let filter = entry.filter.map(|filter| Arc::new(filter) as Filter);
+        let filter = match (entry.own, entry.filter) {
+            (Some(own), Some(filter)) => {
+                Some(Arc::new(move |event: &AnyEvent| own(event) && filter(event)) as Filter)
+            }
+            (one, other) => one.or(other).map(|filter| Arc::new(filter) as Filter),
+        };
         let spec = Self::new(entry.name.into(), interest, Arc::new(entry), entry.options, defaults);
         let is_transactional = (entry.needs)().contains(&Need::of::<Tx>());
         Self { filter, silent: entry.on_dead_letter, is_transactional, ..spec }

@@ -115,6 +115,18 @@ pub(super) fn durable_names_used_twice(handlers: &[&'static HandlerEntry]) -> Ve
     twice.chain(renamed).collect()
 }
 
+/// A transaction is a matter of the store, and handlers of ephemeral events have none.
+pub(super) fn transaction_in_memory(handler: &HandlerEntry) -> Option<String> {
+    let takes_one = (handler.needs)().contains(&Need::of::<Tx>());
+    (handler.ephemeral && takes_one).then(|| {
+        format!(
+            "{} takes a transaction, but its events are ephemeral and touch no store: call \
+             `kairo.transaction(..)` in it, or make the events durable",
+            named(handler)
+        )
+    })
+}
+
 /// Values that a handler takes and nobody has given.
 pub(super) fn missing_values(handler: &HandlerEntry, states: &States) -> Vec<String> {
     let mut missing: Vec<String> = (handler.needs)()

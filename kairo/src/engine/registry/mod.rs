@@ -160,6 +160,7 @@ fn connect(
     mistakes.extend(checks::durable_names_used_twice(&chosen));
     mistakes
         .extend(chosen.iter().flat_map(|entry| checks::missing_values(entry, selection.states)));
+    mistakes.extend(chosen.iter().filter_map(|entry| checks::transaction_in_memory(entry)));
     let known = Known::new(&events);
     let mut registry = Registry {
         durable: Vec::new(),

@@ -3,10 +3,13 @@
 use std::{any::TypeId, sync::Arc};
 
 use super::*;
-use crate::handler::{
-    Location, Need,
-    delivery::run,
-    entry::{Listen, Options},
+use crate::{
+    engine::tx::Tx,
+    handler::{
+        Location, Need,
+        delivery::run,
+        entry::{Listen, Options},
+    },
 };
 
 struct Mailer;
@@ -57,6 +60,7 @@ fn handler(listen: Listen, change: impl FnOnce(&mut HandlerEntry)) -> &'static H
         options: Options::DEFAULT,
         service: None,
         needs: Vec::new,
+        own: None,
         filter: None,
         call: |_| run(async { Ok(Vec::new()) }),
     };
@@ -122,6 +126,21 @@ fn every_mistake_is_listed_at_once() {
     });
     let found = mistakes(&[event("user.created")], &[needy], &all(&States::default()));
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn an_ephemeral_handler_has_no_transaction() {
+    let takes_one = |entry: &mut HandlerEntry| entry.needs = || vec![Need::of::<Tx>()];
+    let durable = handler(Listen::Event("user.created"), takes_one);
+    let events = [event("user.created"), ephemeral_event("user.typed")];
+    assert_eq!(mistakes(&events, &[durable], &all(&States::default())), [""; 0]);
+    let ephemeral = handler(Listen::Event("user.typed"), |entry| {
+        takes_one(entry);
+        entry.ephemeral = true;
+    });
+    let found = mistakes(&events, &[ephemeral], &all(&States::default()));
+    assert!(found[0].contains("takes a transaction, but its events are ephemeral"), "{found:?}");
+    assert_eq!(found.len(), 1);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     engine::{
         Engine,
         dispatch::{deliver::panic_text, scope::Scope},
+        tx::{Desk, Tx},
     },
     handler::{Class, Context},
     store::PAYLOAD_MAX,
@@ -31,25 +32,38 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Makes the attempt: it ends when the code does, when its time is up, or when that of the
     /// process is.
-    pub(super) async fn run(self) -> (Part, Outcome) {
+    pub(super) async fn run(self) -> Ended {
         let Self { engine, code, part, context, values, timeout } = self;
         let scope = Scope::new(context);
+        let desk = Desk::of_run(&engine, &scope);
         let entered = Arc::clone(&scope);
         let run = async {
             let given = given(&values, scope.context());
-            entered.enter(code.run(part, given)).await
+            desk.run(&engine, entered.enter(code.run(part, given))).await
         };
         let outcome = tokio::select! {
             biased;
             ended = AssertUnwindSafe(run).catch_unwind() => match ended {
-                Ok(ended) => outcome(ended),
+                Ok(Ok(ended)) => outcome(ended),
+                Ok(Err(too_long)) => missed(too_long.to_string()),
                 Err(panic) => missed(format!("it panicked: {}", panic_text(&*panic))),
             },
             () = engine.clock.sleep(timeout) => missed(format!("it took longer than {timeout:?}")),
             () = engine.giving_back.wait_for_all() => Outcome::GivenBack,
         };
-        (part, outcome)
+        // Where it has not come to an output, its transaction is undone.
+        let tx = desk.take().filter(|_| matches!(outcome, Outcome::Done(_)));
+        Ended { part, outcome, tx }
     }
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) part: Part,
+    pub(super) outcome: Outcome,
+    /// What it did in its transaction, which commits with the fact that it is done.
+    pub(super) tx: Option<Tx>,
 }
 
 fn outcome(ended: Result<Stored, StepError>) -> Outcome {

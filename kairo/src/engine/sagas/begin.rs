@@ -61,25 +61,21 @@ impl Run {
         })
     }
 
-    /// Writes down what begins, and then begins it.
+    /// Writes down what begins, and then begins it; or nothing begins.
     pub(super) async fn begin_after_writing(
         &mut self,
         next: &Next,
         parts: Vec<Part>,
     ) -> Result<Flow> {
         let now = self.engine.clock.now();
-        let mut begun = self.state.clone();
-        begun.decide(next, now);
-        let written = self.write(&begun, begun.live_phase(), now, true).await?;
-        Ok(match written {
-            Written::Yes => {
-                self.state = begun;
-                self.begin(parts);
-                Flow::On
-            }
-            Written::Cancelled => Flow::On,
-            Written::Lost => Flow::Over,
-        })
+        let before = self.state.clone();
+        self.state.decide(next, now);
+        match self.write(self.state.live_phase(), now, true).await? {
+            Written::Yes => self.begin(parts),
+            Written::Cancelled => self.state = before,
+            Written::Lost => return Ok(Flow::Over),
+        }
+        Ok(Flow::On)
     }
 
     pub(super) fn begin(&mut self, parts: Vec<Part>) {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::{Sagas, run::Run, state::State};
+use super::{Sagas, code::Code, run::Run, state::State};
 use crate::{
     clock::{Timestamp, after},
     engine::{Engine, stopped},
@@ -29,20 +29,12 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// The pause after a failed look.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
-/// For how long sagas are kept that have ended.
-const KEPT: Duration = Duration::from_hours(30 * 24);
-
-/// How often those are deleted that ended longer ago, and how many at a time.
-const PRUNE_EVERY: Duration = Duration::from_hours(1);
-const PRUNED_MAX: usize = 1_000;
-
 /// Carries sagas on until the bus stops.
 pub(crate) async fn follow(engine: Arc<Engine>) {
     let mut stop = engine.stopping();
     let mut others = engine.backend.watch_others();
-    let mut prune_at = after(engine.clock.now(), PRUNE_EVERY);
     loop {
-        let worked = work(&engine, &mut prune_at).await;
+        let worked = work(&engine).await;
         engine.sagas.trouble.note_result(&worked);
         let now = engine.clock.now();
         let wake = worked.unwrap_or_else(|error| {
@@ -66,27 +58,21 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
 }
 
 /// Takes what is due and free, and tells when to look again.
-async fn work(engine: &Arc<Engine>, prune_at: &mut Timestamp) -> Result<Timestamp> {
+async fn work(engine: &Arc<Engine>) -> Result<Timestamp> {
     let names = engine.sagas.names();
-    let now = engine.clock.now();
-    if *prune_at <= now {
-        *prune_at = after(now, PRUNE_EVERY);
-        let before = crate::clock::before(now, KEPT);
-        engine.backend.prune_sagas(before, PRUNED_MAX).await?;
-    }
     if names.is_empty() {
-        return Ok(after(now, POLL));
+        return Ok(after(engine.clock.now(), POLL));
     }
     let owner = engine.saga_owner().await?;
     if engine.sagas.running.take_doubt() {
         find_own(engine, owner, &names).await.inspect_err(|_| engine.sagas.running.doubt())?;
     }
     loop {
-        let Some(rooms) = engine.sagas.rooms(BATCH).await else { return Ok(after(now, POLL)) };
-        if *engine.stop.borrow() {
-            return Ok(now);
-        }
+        let rooms = engine.sagas.rooms(BATCH).await;
         let now = engine.clock.now();
+        let Some(rooms) = rooms.filter(|_| !*engine.stop.borrow()) else {
+            return Ok(after(now, POLL));
+        };
         let claimed = engine.backend.claim_sagas(owner, &names, now, rooms.len()).await;
         // What was claimed without an answer has an owner who does not know.
         let rows = claimed.inspect_err(|_| engine.sagas.running.doubt())?;
@@ -156,7 +142,7 @@ async fn take(engine: &Arc<Engine>, row: SagaRow, room: OwnedSemaphorePermit) ->
 }
 
 /// The state of a row, in the shape of the code here where that knows how.
-fn read(code: &dyn super::code::Code, row: &SagaRow) -> Result<(SagaRow, State), String> {
+fn read(code: &dyn Code, row: &SagaRow) -> Result<(SagaRow, State), String> {
     let mut row = row.clone();
     if row.shape != code.plan().shape
         && let Ok(old) = serde_json::from_slice(&row.state)
@@ -173,17 +159,7 @@ fn read(code: &dyn super::code::Code, row: &SagaRow) -> Result<(SagaRow, State),
 /// Leaves a saga whose state nobody here can read, for people to see.
 async fn park(engine: &Engine, row: &SagaRow, why: &str) -> Result {
     tracing::error!(saga = %row.id, why, "a saga cannot be carried on");
-    let write = SagaWrite {
-        id: row.id,
-        epoch: row.epoch,
-        revision: row.revision,
-        shape: row.shape,
-        phase: Phase::Parked,
-        due: row.due,
-        changed: engine.clock.now(),
-        state: row.state.clone(),
-        keep: false,
-    };
+    let write = SagaWrite { phase: Phase::Parked, ..row.unchanged(engine.clock.now()) };
     let unit = Unit { sagas: vec![SagaChange::Write(write)], ..Unit::default() };
     engine.backend.commit(unit).await.map(drop)
 }

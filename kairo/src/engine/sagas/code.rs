@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    blueprint::{Blueprint, Given, OnUnknown, StepError, Stored, Takes, Undo},
+    blueprint::{Blueprint, Given, OnUnknown, StepError, Stored, Takes, Undo, Values, stored},
     handler::context::{Context, UNDO},
     retry::RetryPolicy,
     store::BoxFuture,
@@ -114,7 +114,7 @@ impl<S: Send + Sync> Code for Bound<S> {
         };
         match run {
             Some(run) => run(&self.saga, given),
-            None => Box::pin(async { crate::blueprint::stored(()) }),
+            None => Box::pin(async { stored(()) }),
         }
     }
 
@@ -170,9 +170,6 @@ pub(crate) fn place_of(plan: &Plan, part: Part) -> String {
 }
 
 /// The context of a part's runs must outlive them, so whoever runs it keeps it.
-pub(crate) const fn given<'a>(
-    values: &'a crate::blueprint::Values,
-    context: &'a Context,
-) -> Given<'a> {
+pub(crate) const fn given<'a>(values: &'a Values, context: &'a Context) -> Given<'a> {
     Given { values, context }
 }

@@ -33,7 +33,7 @@ use uuid::Uuid;
 
 pub(crate) use self::{
     claims::follow,
-    start::{Begin, start},
+    start::{Begin, Origin, start},
 };
 use self::{code::Code, running::Running};
 use super::trouble::Trouble;

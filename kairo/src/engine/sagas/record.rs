@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use super::state::State;
 use crate::{
     clock::Timestamp,
-    engine::Engine,
+    engine::{Engine, tx::Tx},
     error::{Error, Result},
     event::record::{Draft, EventData},
+    handler::Failure,
     journal::{Phase, SagaChange, SagaRow, SagaWrite},
-    store::{Append, Unit},
+    store::{Append, Unit, Version},
 };
 
 /// The pauses between tries to write: the first, and the longest.
@@ -25,6 +28,14 @@ pub(super) enum Written {
     Cancelled,
     /// Somebody else carries it on.
     Lost,
+}
+
+/// What became of a write with the transaction of a step.
+#[derive(Debug)]
+pub(super) enum WrittenIn {
+    Known(Written),
+    /// The store did not take what the step did: nothing was written, nothing has happened.
+    Refused(Failure),
 }
 
 /// A saga's row, as this process has last seen it.
@@ -72,35 +83,23 @@ impl Record {
         let state = state.write()?;
         let mut pause = PAUSE;
         loop {
-            let now = self.engine.clock.now();
-            let write = SagaWrite {
-                id: self.row.id,
-                epoch: self.row.epoch,
-                revision: self.row.revision,
-                shape: change.shape,
-                phase: change.phase,
-                due: change.due,
-                changed: now,
-                state: state.clone(),
-                keep: change.keep,
-            };
+            let write = self.change(state.clone(), change);
             let sagas = vec![SagaChange::Write(write.clone())];
             let unit = Unit { sagas, appends: self.appends(change.news), ..Unit::default() };
-            let error = match self.engine.backend.commit(unit).await {
+            match self.engine.backend.commit(unit).await {
                 Ok(_) => {
                     self.row.write(&write)?;
                     return Ok(Written::Yes);
                 }
                 Err(error @ (Error::Closed | Error::Misuse(_))) => return Err(error),
-                Err(error) => error,
-            };
-            let is_moved = matches!(error, Error::SagaMoved { .. } | Error::NotFound { .. });
-            if !is_moved {
-                let saga = self.row.id;
-                tracing::warn!(%saga, %error, "the state of a saga cannot be written");
-                self.engine.sagas.trouble.note(&error);
-                self.engine.clock.sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
+                Err(Error::SagaMoved { .. } | Error::NotFound { .. }) => {}
+                Err(error) => {
+                    let saga = self.row.id;
+                    tracing::warn!(%saga, %error, "the state of a saga cannot be written");
+                    self.engine.sagas.trouble.note(&error);
+                    self.engine.clock.sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
             }
             match self.look(&write).await {
                 Ok(Some(written)) => return Ok(written),
@@ -109,6 +108,41 @@ impl Record {
                 // The next try finds out.
                 Err(error) => self.engine.sagas.trouble.note(&error),
             }
+        }
+    }
+
+    /// Writes a new state together with what a step did in its transaction. There is one try: a
+    /// transaction that has come to nothing cannot be repeated.
+    pub(super) async fn write_in(
+        &mut self,
+        mut tx: Tx,
+        state: &State,
+        change: Change<'_>,
+    ) -> Result<WrittenIn> {
+        let write = self.change(state.write()?, change);
+        tx.add(Unit::of_appends(self.appends(change.news)));
+        let error = match tx.commit_with(None, Some(SagaChange::Write(write.clone()))).await {
+            Ok(_) => {
+                self.row.write(&write)?;
+                return Ok(WrittenIn::Known(Written::Yes));
+            }
+            Err(Error::Closed) => return Err(Error::Closed),
+            Err(error) => error,
+        };
+        Ok(match self.look(&write).await? {
+            Some(written) => WrittenIn::Known(written),
+            None => WrittenIn::Refused(Failure::from(error)),
+        })
+    }
+
+    fn change(&self, state: Bytes, change: Change<'_>) -> SagaWrite {
+        SagaWrite {
+            shape: change.shape,
+            phase: change.phase,
+            due: change.due,
+            state,
+            keep: change.keep,
+            ..self.row.unchanged(self.engine.clock.now())
         }
     }
 
@@ -143,27 +177,16 @@ impl Record {
 
     /// Events of the saga's life, in its stream.
     fn appends(&self, news: &[Draft]) -> Vec<Append> {
-        let now = self.engine.clock.now();
-        let event = |draft: &Draft| {
-            let id = self.engine.clock.new_id();
-            let stream = draft.stream.clone();
-            EventData {
-                id,
-                derived: false,
-                stream: stream.unwrap_or_else(|| crate::event::own_stream(&draft.name, id)),
-                name: draft.name.clone(),
-                schema: draft.schema,
-                time: now,
-                correlation: self.row.correlation,
-                causation: self.row.causation,
-                depth: self.row.depth,
-                metadata: crate::event::record::Metadata::new(),
-                payload: draft.payload.clone(),
-            }
+        let clock = &self.engine.clock;
+        let now = clock.now();
+        let event = |draft: &Draft| EventData {
+            correlation: self.row.correlation,
+            causation: self.row.causation,
+            depth: self.row.depth,
+            ..draft.clone().into_event(clock.new_id(), now)
         };
         let events: Vec<_> = news.iter().map(event).collect();
         let Some(first) = events.first() else { return Vec::new() };
-        let (stream, expected) = (first.stream.clone(), crate::store::Version::Any);
-        vec![Append { stream, expected, events }]
+        vec![Append { stream: first.stream.clone(), expected: Version::Any, events }]
     }
 }

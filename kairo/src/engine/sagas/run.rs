@@ -9,9 +9,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    attempt::Ended,
     code::{Code, Part, place_of},
     machine::{Next, Now, next},
-    record::{Change, Record, Written},
+    record::{Change, Record, Written, WrittenIn},
     running::Mark,
     settle::Outcome,
     state::State,
@@ -38,7 +39,7 @@ pub(super) struct Run {
     pub(super) code: Arc<dyn Code>,
     pub(super) record: Record,
     pub(super) state: State,
-    pub(super) attempts: JoinSet<(Part, Outcome)>,
+    pub(super) attempts: JoinSet<Ended>,
     pub(super) in_flight: HashSet<Part>,
     /// What the bus is told with the next write.
     news: Vec<Draft>,
@@ -104,8 +105,8 @@ impl Run {
                 _ => break Vec::new(),
             }
         };
-        let news = std::mem::take(&mut self.news);
-        self.record.start(&self.state, &news).await?;
+        self.record.start(&self.state, &self.news).await?;
+        self.news.clear();
         self.is_dirty = false;
         self.begin(parts);
         Ok(())
@@ -199,29 +200,65 @@ impl Run {
         let until = until.unwrap_or(Timestamp::MAX);
         let is_idle = self.in_flight.is_empty();
         if is_idle && after(now, IN_PLACE_MAX) < until {
-            let asleep = self.state.clone();
-            let written = self.write(&asleep, asleep.live_phase(), until, false).await?;
+            let written = self.write(self.state.live_phase(), until, false).await?;
             self.engine.sagas.look.notify_one();
             return Ok(if written == Written::Cancelled { Flow::On } else { Flow::Over });
         }
         if self.is_dirty {
-            let kept = self.state.clone();
-            let written = self.write(&kept, kept.live_phase(), now, true).await?;
+            let written = self.write(self.state.live_phase(), now, true).await?;
             return Ok(if written == Written::Lost { Flow::Over } else { Flow::On });
         }
-        let (mut stop, mut lease, member) =
-            (self.engine.stopping(), self.lease.clone(), self.member);
+        let mut stop = self.engine.stopping();
         tokio::select! {
             biased;
-            () = lost(&mut lease, member) => return Ok(Flow::Over),
+            () = lost(&mut self.lease, self.member) => return Ok(Flow::Over),
             Some(ended) = self.attempts.join_next() => {
-                if let Ok((part, outcome)) = ended {
-                    self.settle(part, outcome);
+                if let Ok(ended) = ended {
+                    return self.take_note(ended).await;
                 }
             }
             () = self.engine.clock.sleep_until(until) => {}
             () = stopped(&mut stop), if is_idle => return self.stop().await,
         }
+        Ok(Flow::On)
+    }
+
+    /// Takes note of the end of an attempt, and writes it down at once where the attempt has done
+    /// something in a transaction.
+    async fn take_note(&mut self, ended: Ended) -> Result<Flow> {
+        let Ended { part, outcome, tx } = ended;
+        let Some(tx) = tx else {
+            self.settle(part, outcome);
+            return Ok(Flow::On);
+        };
+        let (before, told) = (self.state.clone(), self.news.len());
+        self.settle(part, outcome);
+        let (now, shape) = (self.engine.clock.now(), self.code.plan().shape);
+        let after = self.state.clone();
+        let phase = after.live_phase();
+        let change = Change { phase, due: now, keep: true, shape, news: &self.news };
+        let (mut lease, member) = (self.lease.clone(), self.member);
+        let written = tokio::select! {
+            biased;
+            written = self.record.write_in(tx, &after, change) => written?,
+            () = lost(&mut lease, member) => WrittenIn::Known(Written::Lost),
+        };
+        let instead = match written {
+            WrittenIn::Known(Written::Lost) => return Ok(Flow::Over),
+            WrittenIn::Known(Written::Yes) => {
+                self.news.clear();
+                self.is_dirty = false;
+                return Ok(Flow::On);
+            }
+            // It is to be decided anew, and what the attempt did has not happened.
+            WrittenIn::Known(Written::Cancelled) => Outcome::GivenBack,
+            WrittenIn::Refused(failure) => {
+                Outcome::Missed { class: failure.class(), errors: failure.chain() }
+            }
+        };
+        self.state = before;
+        self.news.truncate(told);
+        self.settle(part, instead);
         Ok(Flow::On)
     }
 
@@ -247,14 +284,14 @@ impl Run {
     /// The process stops: what runs comes to its end, and nothing begins.
     async fn stop(&mut self) -> Result<Flow> {
         if let Some(ended) = self.attempts.join_next().await {
-            if let Ok((part, outcome)) = ended {
-                self.settle(part, outcome);
-            }
-            return Ok(Flow::On);
+            return match ended {
+                Ok(ended) => self.take_note(ended).await,
+                Err(_) => Ok(Flow::On),
+            };
         }
         if self.is_dirty {
-            let (left, now) = (self.state.clone(), self.engine.clock.now());
-            self.write(&left, left.live_phase(), now, false).await?;
+            let now = self.engine.clock.now();
+            self.write(self.state.live_phase(), now, false).await?;
         }
         Ok(Flow::Over)
     }
@@ -288,8 +325,7 @@ impl Run {
     /// Writes down that it goes no further by itself, and tells who waits for that. Where it does go on,
     /// only so many of the news are true.
     async fn rest(&mut self, phase: Phase, told: usize) -> Result<Flow> {
-        let (last, now) = (self.state.clone(), self.engine.clock.now());
-        let written = self.write(&last, phase, now, false).await?;
+        let written = self.write(phase, self.engine.clock.now(), false).await?;
         if written == Written::Cancelled {
             self.news.truncate(told);
             return Ok(Flow::On);
@@ -300,9 +336,9 @@ impl Run {
         Ok(Flow::Over)
     }
 
+    /// Writes down the state, unless the right to that ends first.
     pub(super) async fn write(
         &mut self,
-        state: &State,
         phase: Phase,
         due: Timestamp,
         keep: bool,
@@ -311,12 +347,10 @@ impl Run {
         let shape =
             if phase == Phase::Parked { self.record.row.shape } else { self.code.plan().shape };
         let change = Change { phase, due, keep, shape, news: &self.news };
-        let mut lease = self.lease.clone();
-        let member = self.member;
         let written = tokio::select! {
             biased;
-            written = self.record.write(state, change) => written?,
-            () = lost(&mut lease, member) => Written::Lost,
+            written = self.record.write(&self.state, change) => written?,
+            () = lost(&mut self.lease, self.member) => Written::Lost,
         };
         if written == Written::Yes {
             self.news.clear();

@@ -2,12 +2,19 @@
 
 use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{RUNNING_MAX, Sagas, code::Code, run::Run, state::State};
+use super::{
+    RUNNING_MAX, Sagas,
+    code::{Code, Plan},
+    run::Run,
+    state::State,
+};
 use crate::{
     blueprint::Stored,
-    engine::Engine,
+    clock::Timestamp,
+    engine::{Engine, tx::refuse_beside},
     error::{Error, Result},
     journal::{Phase, STATE_MAX, SagaRow},
 };
@@ -16,8 +23,14 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Begin {
     pub(crate) id: Uuid,
-    pub(crate) key: Option<String>,
     pub(crate) input: Stored,
+    pub(crate) origin: Origin,
+}
+
+/// What starts a saga.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) key: Option<String>,
     /// The cause's, if there is one.
     pub(crate) correlation: Option<Uuid>,
     pub(crate) causation: Option<Uuid>,
@@ -35,8 +48,8 @@ pub(crate) async fn start(
     code: Arc<dyn Code>,
     begin: Begin,
 ) -> Result<(Uuid, bool)> {
+    refuse_beside()?;
     check(&begin)?;
-    let state = State::new(code.plan(), begin.input);
     let room = engine.sagas.room_now().filter(|_| !*engine.stop.borrow());
     let room = room.zip(engine.sagas.running.mark(begin.id));
     let owner = match &room {
@@ -44,42 +57,11 @@ pub(crate) async fn start(
         None => None,
     };
     let id = begin.id;
-    let now = engine.clock.now();
-    let row = SagaRow {
-        id,
-        saga: code.plan().name.to_owned(),
-        key: begin.key,
-        shape: code.plan().shape,
-        phase: Phase::Running,
-        due: now,
-        cancelled: false,
-        owner,
-        epoch: 1,
-        revision: 1,
-        correlation: begin.correlation.unwrap_or(id),
-        causation: begin.causation,
-        depth: begin.depth,
-        started: now,
-        changed: now,
-        state: bytes::Bytes::new(),
-    };
+    let (row, state) = begin.first(code.plan(), owner, engine.clock.now());
     let started = match room {
         Some((room, mark)) => {
-            let mut run = Run::new(Arc::clone(engine), code, row, state, mark, room);
-            match run.start().await {
-                Ok(()) => {
-                    engine.sagas.run(run);
-                    Ok(())
-                }
-                Err(error) => {
-                    if matches!(error, Error::SagaExists { .. }) {
-                        run.let_go();
-                    }
-                    // It may be there all the same.
-                    engine.sagas.look.notify_one();
-                    Err(error)
-                }
-            }
+            let run = Run::new(Arc::clone(engine), code, row, state, mark, room);
+            start_here(engine, run).await
         }
         None => Run::leave(engine, row, &state).await,
     };
@@ -90,11 +72,52 @@ pub(crate) async fn start(
     }
 }
 
+/// Starts a saga that this process carries on.
+async fn start_here(engine: &Engine, mut run: Run) -> Result {
+    let started = run.start().await;
+    match &started {
+        Ok(()) => engine.sagas.run(run),
+        Err(Error::SagaExists { .. }) => run.let_go(),
+        Err(_) => {
+            // It may be there all the same, and is looked for once nothing says that it runs.
+            drop(run);
+            engine.sagas.look.notify_one();
+        }
+    }
+    started
+}
+
+impl Begin {
+    /// The saga as it is put into the store, and its state.
+    fn first(self, plan: &Plan, owner: Option<Uuid>, now: Timestamp) -> (SagaRow, State) {
+        let Self { id, input, origin } = self;
+        let row = SagaRow {
+            id,
+            saga: plan.name.to_owned(),
+            key: origin.key,
+            shape: plan.shape,
+            phase: Phase::Running,
+            due: now,
+            cancelled: false,
+            owner,
+            epoch: 1,
+            revision: 1,
+            correlation: origin.correlation.unwrap_or(id),
+            causation: origin.causation,
+            depth: origin.depth,
+            started: now,
+            changed: now,
+            state: Bytes::new(),
+        };
+        (row, State::new(plan, input))
+    }
+}
+
 /// The longest key that a saga can be started for, in bytes.
 const KEY_MAX: usize = 200;
 
 fn check(begin: &Begin) -> Result {
-    if let Some(key) = &begin.key
+    if let Some(key) = &begin.origin.key
         && (key.is_empty() || KEY_MAX < key.len())
     {
         let allowed = format!("it has 1 to {KEY_MAX} bytes");

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     blueprint::{OnUnknown, Stored, Takes, stored},
-    clock::{Timestamp, after},
+    clock::{Clock, Timestamp, after},
     handler::Class,
     journal::{Phase, SagaRow, slot::Slot},
     retry::RetryPolicy,
@@ -299,7 +299,7 @@ fn what_cannot_be_known_is_parked_on_request() {
 
 /// A row in a phase; nothing else of it matters here.
 fn row(phase: Phase) -> SagaRow {
-    let id = crate::clock::Clock::system().new_id();
+    let id = Clock::system().new_id();
     SagaRow {
         id,
         saga: "explored".to_owned(),

@@ -12,10 +12,10 @@ use super::faults::{FaultyStore, When};
 use crate::{
     backend,
     bus::{Builder, Kairo},
-    clock::Clock,
+    clock::{Clock, after},
     delivery::Backend,
     engine::sagas::code::{Bound, Code},
-    error::Result,
+    error::{Error, Result},
     retry::RetryPolicy,
     saga::{Outcome, Saga, SagaRef},
 };
@@ -217,10 +217,10 @@ where
         loop {
             tokio::select! {
                 biased;
-                ended = &mut life => return ended.map_err(|error: crate::Error| error.to_string()),
+                ended = &mut life => return ended.map_err(|error: Error| error.to_string()),
                 () = quiet(script) => {}
             }
-            if crate::clock::after(began, VIRTUAL_MAX) < clock.now() {
+            if after(began, VIRTUAL_MAX) < clock.now() {
                 return Err("the saga comes to no end within a week".to_owned());
             }
             clock.advance(pause);

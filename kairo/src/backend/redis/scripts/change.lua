@@ -22,6 +22,11 @@ local function rename(old, new)
   if redis.call('EXISTS', home .. 'parked:' .. old) == 1 then
     redis.call('RENAME', home .. 'parked:' .. old, home .. 'parked:' .. new)
   end
+  if redis.call('SREM', home .. 'marked', old) == 1 then
+    redis.call('RENAME', home .. 'marks:' .. old, home .. 'marks:' .. new)
+    redis.call('RENAME', home .. 'marks-at:' .. old, home .. 'marks-at:' .. new)
+    redis.call('SADD', home .. 'marked', new)
+  end
   redis.call('SREM', home .. 'subscriptions', old)
   move_letters(old, new)
 end

@@ -19,6 +19,21 @@ for index = 1, take_count() do
   progress[index] = one
 end
 
+-- Marks: each under the epoch of a claim, where it comes from one, and new.
+local marks = {}
+for index = 1, take_count() do
+  local one = { name = take(), epoch = take(), event = take(), time = take(), position = take() }
+  if one.epoch ~= '' and redis.call('HEXISTS', home .. 'subscription:' .. one.name, 'at:' .. one.epoch) == 0 then
+    return refuse('mark-fenced ' .. index)
+  end
+  marks[index] = one
+end
+for index, one in ipairs(marks) do
+  if redis.call('HEXISTS', home .. 'marks:' .. one.name, one.event) == 1 then
+    return refuse('marked ' .. index)
+  end
+end
+
 -- Letters: the caller has planned their change, which holds while they are as it saw them.
 local changes = {}
 for index = 1, take_count() do
@@ -200,6 +215,37 @@ for index = 1, take_count() do
   end
 end
 
+-- Documents: those that change are as they were seen, and unique values are free, or belong to somebody
+-- who changes, too.
+local documents, changing = {}, {}
+for index = 1, take_count() do
+  local one = { collection = take(), id = take(), kind = take(), seen = take(), value = take(), entries = take_entries() }
+  if redis.call('HEXISTS', home .. 'collections', one.collection) == 0 then
+    return refuse('document-unknown ' .. index)
+  end
+  local seen = seen_of(redis.call('HGET', home .. 'documents:' .. one.collection, one.id))
+  if one.kind == 'insert' and seen then
+    return refuse('document-exists ' .. index)
+  elseif one.kind ~= 'insert' and seen ~= one.seen then
+    return refuse('document-moved ' .. index .. ' ' .. (seen and string.match(seen, '^%d+') or '-'))
+  end
+  changing[one.collection .. '\0' .. one.id] = true
+  documents[index] = one
+end
+local values = {}
+for index, one in ipairs(documents) do
+  for number, entry in ipairs(one.entries) do
+    if entry[1] == 'unique' then
+      local key = entry_key(one.collection, entry)
+      local owner, value = redis.call('HGET', key, entry[3]), key .. '\0' .. entry[3]
+      if values[value] or (owner and not changing[one.collection .. '\0' .. owner]) then
+        return refuse('document-taken ' .. index .. ' ' .. number)
+      end
+      values[value] = true
+    end
+  end
+end
+
 -- From here on everything is written.
 for _, one in ipairs(progress) do
   redis.call('HSET', home .. 'subscription:' .. one.name, 'at:' .. one.epoch, one.checkpoint)
@@ -269,6 +315,26 @@ for _, saga in ipairs(sagas) do
     end
   end
   list_saga(id, before, after)
+end
+for _, one in ipairs(marks) do
+  redis.call('HSET', home .. 'marks:' .. one.name, one.event, one.position)
+  redis.call('ZADD', home .. 'marks-at:' .. one.name, one.time, one.event)
+  redis.call('SADD', home .. 'marked', one.name)
+end
+-- Everybody lets go of unique values before anybody takes one.
+for _, one in ipairs(documents) do
+  drop_entries(one.collection, one.id)
+end
+for _, one in ipairs(documents) do
+  local rows, ids = home .. 'documents:' .. one.collection, home .. 'document-ids:' .. one.collection
+  if one.kind == 'remove' then
+    redis.call('HDEL', rows, one.id)
+    redis.call('ZREM', ids, one.id)
+  else
+    redis.call('HSET', rows, one.id, one.value)
+    redis.call('ZADD', ids, 0, one.id)
+    add_entries(one.collection, one.id, one.entries)
+  end
 end
 if 0 < #fresh then
   redis.call('HSET', meta, 'sequence', sequence)

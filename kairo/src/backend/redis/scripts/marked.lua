@@ -1,0 +1,2 @@
+-- Whether an event has been marked as handled.
+return redis.call('HEXISTS', home .. 'marks:' .. take(), take())
