@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
+mod accounts;
 mod audit;
 mod bulk;
 mod life;
@@ -63,6 +64,11 @@ async fn sagas_end_and_leave_no_half_done_thing_however_often_the_process_is_kil
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sagas_of_killed_processes_are_undone_by_compensations_that_fail_at_first() {
     parcels::check(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_and_log_agree_however_often_the_process_is_killed_in_a_transaction() {
+    accounts::check().await;
 }
 
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! What tests of behaviour share: places to run in, journals of what handlers saw, deadlines.
 #![expect(clippy::missing_panics_doc, reason = "what goes wrong in a test ends the test")]
 
+pub mod accounts;
 pub mod journal;
 pub mod parcels;
 pub mod patient;

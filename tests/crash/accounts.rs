@@ -1,0 +1,46 @@
+//! Transactions that kills interrupt.
+
+use std::{io::Read, path::Path};
+
+use kairo::bus::Builder;
+use kairo_tests::support::accounts;
+
+use crate::{
+    audit::integrity,
+    parent::{self, Dice, End, Folder},
+};
+
+/// How many lives end by SIGKILL, and how many moves there are, at least.
+const KILLS: u32 = 100;
+const MOVES: usize = 300;
+
+fn open(folder: &Path) -> Builder {
+    accounts::open(&format!("sqlite://{}/shop.db?synchronous=normal", folder.display()))
+}
+
+/// Serves clients until somebody ends it.
+pub(crate) async fn life(folder: &Path) {
+    let kairo = open(folder).start().await.unwrap();
+    accounts::found(&kairo).await;
+    accounts::welcome(&kairo, folder, || false);
+    // The end of the input asks for the end of the life.
+    let _ = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0])).await;
+    kairo.shutdown().await.unwrap();
+}
+
+/// Kills lives, and looks at what is left.
+pub(crate) async fn check() {
+    let (folder, mut dice) = (Folder::new(), Dice::new());
+    for life in 0..KILLS {
+        let lifetime = if life < 20 { dice.between(1, 30) } else { dice.between(20, 200) };
+        parent::live(&folder, "accounts", 0, lifetime, End::Killed).await;
+    }
+    let kairo = open(folder.path()).start().await.unwrap();
+    accounts::found(&kairo).await;
+    let books = accounts::audit(&kairo, folder.path()).await;
+    kairo.shutdown().await.unwrap();
+    drop(kairo);
+    integrity(&folder);
+    println!("{KILLS} kills: {books:?}");
+    assert!(MOVES <= books.moves && 0 < books.knocks, "{books:?}");
+}
