@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod args;
+mod block;
 mod classify;
 mod declared;
 mod event;

@@ -3,15 +3,15 @@
 use std::{io::Read, path::PathBuf};
 
 use kairo::prelude::*;
+use kairo_tests::support::{Book, Dice, dice::SEED};
 use tokio::runtime::Runtime;
 
 #[cfg(unix)]
 use crate::signals;
 use crate::{
     accounts, bulk, parcels,
-    parent::{Dice, FOLDER, SEED, WORK},
-    poison,
-    shop::{self, Book},
+    parent::{FOLDER, WORK},
+    poison, shop,
 };
 
 /// How many walkers take steps, each with a stream of its own.

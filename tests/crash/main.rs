@@ -15,7 +15,9 @@ mod shop;
 #[cfg(unix)]
 mod signals;
 
-use self::parent::{Dice, End, Folder};
+use kairo_tests::support::{Dice, Folder};
+
+use self::parent::End;
 
 /// How many lives end by SIGKILL.
 const KILLS: u32 = 220;
@@ -26,7 +28,7 @@ const CLEAN_EACH: u32 = 3;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_overtaken_however_often_the_process_is_killed() {
     let folder = Folder::new();
-    let mut dice = Dice::new();
+    let mut dice = Dice::seeded();
     let mut killed = 0;
     for life in 0.. {
         if killed == KILLS {

@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
 mod audit;
-mod dice;
 mod gaps;
 mod killed;
 mod parcels;

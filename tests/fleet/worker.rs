@@ -2,17 +2,16 @@
 
 use std::{
     env,
-    fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::Read,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use kairo::{bus::Builder, clock::Clock, prelude::*, testing::leases::with_lease};
+use kairo_tests::support::{Book, Dice};
 use tokio::runtime::Runtime;
 
-use crate::{dice::Dice, parcels};
+use crate::parcels;
 
 /// What tells the binary where its fleet meets.
 pub(crate) const FOLDER: &str = "KAIRO_FLEET_FOLDER";
@@ -52,21 +51,6 @@ pub(crate) struct Echo {
     #[key]
     pub(crate) key: u64,
     pub(crate) of: Uuid,
-}
-
-/// A file to which whole lines are added, by every process that comes along.
-#[derive(Clone, Debug)]
-pub(crate) struct Book(Arc<File>);
-
-impl Book {
-    pub(crate) fn open(path: &Path) -> Self {
-        Self(Arc::new(OpenOptions::new().append(true).create(true).open(path).unwrap()))
-    }
-
-    /// One write, so that a line is there as a whole or not at all.
-    pub(crate) fn note(&self, line: &str) {
-        (&*self.0).write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
 }
 
 /// What the handlers of a process share.

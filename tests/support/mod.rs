@@ -2,6 +2,8 @@
 #![expect(clippy::missing_panics_doc, reason = "what goes wrong in a test ends the test")]
 
 pub mod accounts;
+pub mod dice;
+pub mod folder;
 pub mod journal;
 pub mod parcels;
 pub mod patient;
@@ -11,6 +13,8 @@ pub mod time;
 use kairo::prelude::*;
 
 pub use self::{
+    dice::Dice,
+    folder::{Book, Folder},
     journal::{Gate, Journal},
     patient::dies_at_first,
     place::{Place, on_each_store},

@@ -52,6 +52,17 @@ pub(crate) struct Source {
     pub(crate) conditional: bool,
 }
 
+/// The step of a name; where there is none, that is a mistake.
+pub(crate) fn named(mistakes: &mut Mistakes, steps: &[Source], name: &Ident) -> Option<usize> {
+    let found = steps.iter().position(|source| source.step == *name);
+    if found.is_none() {
+        let known: Vec<_> = steps.iter().map(|it| it.step.unraw().to_string()).collect();
+        let hint = names::hint(&name.to_string(), known.iter().map(String::as_str));
+        mistakes.at(name.span(), format!("the saga has no step `{name}`: {hint}"));
+    }
+    found
+}
+
 /// Who asks.
 pub(crate) struct Scope<'a> {
     /// As messages call it: "step `charge`".

@@ -121,8 +121,14 @@ const SCHEMES: &[(&str, Open)] = &[
 pub(crate) const URL_DEFAULT: &str =
     if cfg!(feature = "sqlite") { "sqlite://kairo.db" } else { "memory:" };
 
-/// Schemes that other builds may have.
-const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "rediss", "nats"];
+/// Schemes that a build can have, and the features that bring them.
+const FEATURES: &[(&str, &str)] = &[
+    ("redis", "redis"),
+    ("rediss", "redis"),
+    ("sqlite", "sqlite"),
+    ("postgres", "postgres"),
+    ("postgresql", "postgres"),
+];
 
 /// Opens the store that a URL names, making it first where it is new.
 ///
@@ -165,14 +171,19 @@ pub async fn open(url: &str, clock: &Clock) -> Result<Arc<dyn Backend>> {
 }
 
 fn unknown_scheme(url: &StoreUrl) -> Error {
-    let schemes: Vec<_> = SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
+    let mut schemes: Vec<_> = SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
     let here = url::quoted(&schemes, ":");
     let scheme = url.scheme();
-    let allowed = if ELSEWHERE.contains(&scheme) {
-        format!("this build does not have the back end `{scheme}`; it has {here}")
-    } else {
-        let hint = url::hint(scheme, &schemes);
-        format!("no back end has the scheme `{scheme}`{hint}; this build has {here}")
+    let allowed = match FEATURES.iter().find(|(known, _)| *known == scheme) {
+        Some((_, feature)) => format!(
+            "this build does not have the back end `{scheme}`: turn on the feature `{feature}` of \
+             `kairo`; it has {here}"
+        ),
+        None => {
+            schemes.extend(FEATURES.iter().map(|(scheme, _)| *scheme));
+            let hint = url::hint(scheme, &schemes);
+            format!("no back end has the scheme `{scheme}`{hint}; this build has {here}")
+        }
     };
     Error::invalid("store URL", url.shown(), allowed)
 }
@@ -196,10 +207,18 @@ mod tests {
     fn what_cannot_be_opened_says_what_can() {
         check_refused("memroy:", "`memroy:` is not valid");
         check_refused("memroy:", "did you mean `memory`?");
-        check_refused("nats://ada:secret@db/shop", "does not have the back end `nats`");
+        check_refused("postgress://db/shop", "`postgress://db/shop` is not valid");
+        check_refused("postgress://db/shop", "did you mean `postgres`?");
+        check_refused("nats://ada:secret@db/shop", "`nats://…@db/shop` is not valid: no back end");
         check_refused("shop.db", "such as `memory:` or `sqlite://shop.db`");
         check_refused("memory:shop", "write `memory:`");
         check_refused("memory:?size=3", "there is no option `size`; `memory:` has `shared`");
         check_refused("memory:?shared=yes", "`shared` is `true` or `false`");
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn what_a_feature_brings_says_which() {
+        check_refused("postgresql://db/shop", "turn on the feature `postgres` of `kairo`");
     }
 }
