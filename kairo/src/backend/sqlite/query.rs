@@ -146,11 +146,10 @@ impl Clause {
     fn put_range(&mut self, field: &str, range: Range, value: &Value) -> Result {
         let left = value_of(field)?;
         match value {
-            Value::Null => self.add("FALSE"),
             Value::Array(_) | Value::Object(_) if range.is_inclusive() => {
                 self.put_same(field, value);
             }
-            Value::Array(_) | Value::Object(_) => self.add("FALSE"),
+            Value::Null | Value::Array(_) | Value::Object(_) => self.add("FALSE"),
             _ => {
                 self.add(&format!("{left} {} ", range.sign()));
                 self.bind(value);
@@ -174,14 +173,14 @@ impl Clause {
     /// One list for texts and numbers, so that there is one statement whatever their count.
     fn put_one_of(&mut self, field: &str, values: &[Value]) -> Result {
         let left = value_of(field)?;
-        let is_plain = |value: &&Value| matches!(value, Value::Number(_) | Value::String(_));
-        let (plain, others): (Vec<&Value>, Vec<&Value>) = values.iter().partition(is_plain);
+        let is_plain = |value: &Value| matches!(value, Value::Number(_) | Value::String(_));
+        let (plain, others): (Vec<Value>, Vec<Value>) = values.iter().cloned().partition(is_plain);
         let mut is_first = true;
         if !plain.is_empty() {
             self.add(&format!("({left} IN (SELECT value FROM json_each(?))"));
-            self.values
-                .push(Bound::Text(Value::from_iter(plain.iter().copied().cloned()).to_string()));
-            if plain.iter().any(|value| is_ambiguous(value)) {
+            let is_clear = !plain.iter().any(is_ambiguous);
+            self.values.push(Bound::Text(Value::Array(plain).to_string()));
+            if !is_clear {
                 self.add(&format!(
                     " AND json_type(body, '$.{field}') IN ('integer', 'real', 'text')"
                 ));
@@ -191,7 +190,7 @@ impl Clause {
         }
         for value in others {
             self.add(if is_first { "(" } else { " OR (" });
-            self.put_equal(field, value)?;
+            self.put_equal(field, &value)?;
             self.add(")");
             is_first = false;
         }
@@ -264,7 +263,7 @@ impl Clause {
 fn is_ambiguous(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
-        Value::Number(number) => number.as_f64().is_none_or(|float| float == 0.0 || float == 1.0),
+        Value::Number(number) => number.as_f64().is_none_or(|float| (0.0..=1.0).contains(&float)),
         Value::String(text) => text.starts_with(['[', '{']),
     }
 }

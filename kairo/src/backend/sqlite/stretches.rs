@@ -43,6 +43,15 @@ impl Stretches {
         order.push_str("id");
         Ok(Self { clauses, order, limit: query.limit.min(FOUND_MAX) })
     }
+
+    /// The statement of one of them, whose last parameter is the most documents that it returns.
+    pub(super) fn select(&self, table: &str, clause: &Clause) -> String {
+        let (condition, order) = (&clause.sql, &self.order);
+        format!(
+            "SELECT id, version, schema, created, changed, body FROM {table} \
+             WHERE {condition} ORDER BY {order} LIMIT ?"
+        )
+    }
 }
 
 fn behind(query: &Query, after: &Cursor) -> Result<Vec<Clause>> {
@@ -94,4 +103,117 @@ fn stretch(query: &Query, after: &Cursor, depth: usize) -> Result<Clause> {
         }
     }
     Ok(clause)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, config::DbConfig};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        backend::sqlite::collections,
+        documents::{
+            Collection,
+            Condition::{self, All, And, Eq, Ge, In, IsNull, Like, Lt, Or},
+            Index,
+        },
+    };
+
+    const AGE: Order = Order { field: "age", direction: Direction::Forwards };
+    const OLDEST: Order = Order { field: "age", direction: Direction::Backwards };
+
+    static USERS: Collection = Collection {
+        name: "user",
+        table: "users",
+        indexes: &[
+            Index { field: "age", unique: false },
+            Index { field: "name", unique: false },
+            Index { field: "email", unique: true },
+        ],
+    };
+
+    fn query(condition: Condition, order: &[Order]) -> Query {
+        Query { condition, order: order.to_vec(), limit: 9, after: None }
+    }
+
+    /// How SQLite would go through the statements of a query.
+    fn plans(query: &Query) -> Vec<String> {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
+        connection.execute_batch("CREATE TABLE kairo_collection (name TEXT PRIMARY KEY)").unwrap();
+        collections::make(&connection, &USERS, "").unwrap().unwrap();
+        let stretches = Stretches::of(query).unwrap();
+        let plan = |clause: &Clause| {
+            let select = stretches.select(&collections::quoted("users"), clause);
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {select}")).unwrap();
+            let lines = plan.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            lines.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+        };
+        stretches.clauses.iter().map(plan).collect()
+    }
+
+    #[track_caller]
+    fn check(query: &Query, expected: &str) {
+        for plan in plans(query) {
+            assert!(plan.contains(expected), "{query:?}: {plan}");
+            assert!(!plan.contains("SCAN users;") && !plan.ends_with("SCAN users"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn a_search_uses_the_index_of_its_field() {
+        let (of_age, of_email) =
+            ("SEARCH users USING INDEX kairo_index:users.age", "INDEX kairo_unique:users.email");
+        for age in [7, 1] {
+            check(&query(Eq("age", json!(age)), &[]), of_age);
+        }
+        check(&query(Eq("age", json!(0.1)), &[]), of_age);
+        check(&query(In("age", vec![json!(1), json!(7)]), &[]), of_age);
+        check(&query(Ge("age", json!(18)), &[]), of_age);
+        check(&query(And(vec![Lt("age", json!(18)), IsNull("city")]), &[]), of_age);
+        check(&query(IsNull("age"), &[]), of_age);
+        check(&query(Eq("email", json!("ada@example.org")), &[]), of_email);
+        check(&query(Like("name", "Ada%".to_owned()), &[]), "kairo_index:users.name (<expr>>? AND");
+        let both = vec![Eq("age", json!(7)), Eq("name", json!("Ada"))];
+        check(&query(Or(both), &[]), "MULTI-INDEX OR");
+    }
+
+    #[test]
+    fn an_order_is_that_of_its_index() {
+        let by_age = query(All, &[AGE]);
+        check(&by_age, "SCAN users USING INDEX kairo_index:users.age");
+        assert!(!plans(&by_age)[0].contains("TEMP B-TREE"), "{:?}", plans(&by_age));
+        let last_term = plans(&query(All, &[OLDEST]));
+        assert!(
+            last_term[0].ends_with("USE TEMP B-TREE FOR LAST TERM OF ORDER BY"),
+            "{last_term:?}"
+        );
+        check(
+            &query(Ge("age", json!(18)), &[AGE]),
+            "SEARCH users USING INDEX kairo_index:users.age",
+        );
+    }
+
+    #[test]
+    fn what_lies_behind_a_cursor_is_searched_for() {
+        for (order, value, stretches) in [
+            (AGE, json!(7), 2),
+            (OLDEST, json!(7), 3),
+            (AGE, json!(null), 2),
+            (OLDEST, json!(null), 1),
+        ] {
+            let after = Some(Cursor { values: vec![value], id: "u7".to_owned() });
+            let behind = Query { after, ..query(All, &[order]) };
+            assert_eq!(plans(&behind).len(), stretches);
+            check(&behind, "SEARCH users USING INDEX kairo_index:users.age");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_order_is_refused() {
+        let after = Some(Cursor { values: Vec::new(), id: "u7".to_owned() });
+        let error = Stretches::of(&Query { after, ..query(All, &[AGE]) }).unwrap_err();
+        assert_eq!(error.to_string(), "cursor `u7` is not valid: a value for each of 1 fields");
+    }
 }
