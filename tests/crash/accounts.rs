@@ -3,11 +3,11 @@
 use std::{io::Read, path::Path};
 
 use kairo::bus::Builder;
-use kairo_tests::support::accounts;
+use kairo_tests::support::{Dice, Folder, accounts};
 
 use crate::{
     audit::integrity,
-    parent::{self, Dice, End, Folder},
+    parent::{self, End},
 };
 
 /// How many lives end by SIGKILL, and how many moves there are, at least.
@@ -30,7 +30,7 @@ pub(crate) async fn life(folder: &Path) {
 
 /// Kills lives, and looks at what is left.
 pub(crate) async fn check() {
-    let (folder, mut dice) = (Folder::new(), Dice::new());
+    let (folder, mut dice) = (Folder::new(), Dice::seeded());
     for life in 0..KILLS {
         let lifetime = if life < 20 { dice.between(1, 30) } else { dice.between(20, 200) };
         parent::live(&folder, "accounts", 0, lifetime, End::Killed).await;

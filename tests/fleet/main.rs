@@ -5,6 +5,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
+mod accounts;
 mod audit;
 mod gaps;
 mod killed;

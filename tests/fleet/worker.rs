@@ -11,7 +11,7 @@ use kairo::{bus::Builder, clock::Clock, prelude::*, testing::leases::with_lease}
 use kairo_tests::support::{Book, Dice};
 use tokio::runtime::Runtime;
 
-use crate::parcels;
+use crate::{accounts, parcels};
 
 /// What tells the binary where its fleet meets.
 pub(crate) const FOLDER: &str = "KAIRO_FLEET_FOLDER";
@@ -21,6 +21,8 @@ pub(crate) const URL: &str = "KAIRO_FLEET_URL";
 pub(crate) const PUBLISHES: &str = "KAIRO_FLEET_PUBLISHES";
 /// Whether it carries parcels on instead.
 pub(crate) const PARCELS: &str = "KAIRO_FLEET_PARCELS";
+/// Whether it keeps accounts instead.
+pub(crate) const ACCOUNTS: &str = "KAIRO_FLEET_ACCOUNTS";
 
 /// The lease of a fleet's processes.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -136,11 +138,18 @@ async fn start(bus: impl Fn() -> Builder) -> Kairo {
 }
 
 async fn work(url: &str, folder: &Path) {
-    let has_parcels = env::var(PARCELS).is_ok();
-    let bus = || if has_parcels { parcels::bus(url, folder) } else { bus(url, folder) };
+    let (has_parcels, has_accounts) = (env::var(PARCELS).is_ok(), env::var(ACCOUNTS).is_ok());
+    let bus = || match (has_parcels, has_accounts) {
+        (true, _) => parcels::bus(url, folder),
+        (_, true) => accounts::bus(url),
+        _ => bus(url, folder),
+    };
     let kairo = start(bus).await;
     if has_parcels {
         parcels::welcome(&kairo, folder);
+    }
+    if has_accounts {
+        accounts::welcome(&kairo, folder).await;
     }
     if env::var(PUBLISHES).is_ok() {
         for _ in 0..PUBLISHERS {

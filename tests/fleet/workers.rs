@@ -5,7 +5,7 @@ use tokio::process::Child;
 
 use crate::{
     PATIENCE, until,
-    worker::{FOLDER, PARCELS, PUBLISHES, URL},
+    worker::{ACCOUNTS, FOLDER, PARCELS, PUBLISHES, URL},
 };
 
 /// A process of the fleet, killed when this is dropped.
@@ -24,6 +24,11 @@ impl Worker {
     /// Starts a process that orders parcels and carries them on.
     pub(crate) fn with_parcels(folder: &Folder, url: &str) -> Self {
         Self::spawn(folder, url, Some(PARCELS))
+    }
+
+    /// Starts a process that keeps accounts.
+    pub(crate) fn with_accounts(folder: &Folder, url: &str) -> Self {
+        Self::spawn(folder, url, Some(ACCOUNTS))
     }
 
     fn spawn(folder: &Folder, url: &str, task: Option<&str>) -> Self {
