@@ -89,14 +89,21 @@ pub fn open(url: &str) -> Builder {
     Kairo::builder().store(url).only(writes_statements)
 }
 
-/// What was acknowledged, by every process that comes along.
-fn acknowledged(folder: &Path) -> PathBuf {
+/// Where that is written down.
+fn book(folder: &Path) -> PathBuf {
     folder.join("accounts")
+}
+
+/// What was acknowledged, by every process that has come along.
+#[must_use]
+pub fn acknowledged(folder: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(book(folder)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
 
 /// One write, so that a line is there as a whole or not at all.
 fn note(folder: &Path, line: &str) {
-    let mut file = OpenOptions::new().append(true).create(true).open(acknowledged(folder)).unwrap();
+    let mut file = OpenOptions::new().append(true).create(true).open(book(folder)).unwrap();
     file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
@@ -235,9 +242,8 @@ async fn check_told(kairo: &Kairo, log: &[AnyEvent], accounts: &[Account]) {
 
 /// What a client was told is so.
 fn check_acknowledged(folder: &Path, moved: &HashSet<Uuid>, accounts: &[Account]) {
-    let text = std::fs::read_to_string(acknowledged(folder)).unwrap_or_default();
     let mut knocks: HashMap<u64, u64> = HashMap::new();
-    for line in text.lines() {
+    for line in acknowledged(folder) {
         match line.split_once(' ').unwrap() {
             ("moved", id) => assert!(moved.contains(&id.parse().unwrap()), "lost: {id}"),
             (_, number) => *knocks.entry(number.parse().unwrap()).or_default() += 1,
