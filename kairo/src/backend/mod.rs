@@ -174,16 +174,16 @@ fn unknown_scheme(url: &StoreUrl) -> Error {
     let mut schemes: Vec<_> = SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
     let here = url::quoted(&schemes, ":");
     let scheme = url.scheme();
-    let allowed = match FEATURES.iter().find(|(known, _)| *known == scheme) {
-        Some((_, feature)) => format!(
+    let feature = FEATURES.iter().find(|(known, _)| *known == scheme);
+    let allowed = if let Some((_, feature)) = feature {
+        format!(
             "this build does not have the back end `{scheme}`: turn on the feature `{feature}` of \
              `kairo`; it has {here}"
-        ),
-        None => {
-            schemes.extend(FEATURES.iter().map(|(scheme, _)| *scheme));
-            let hint = url::hint(scheme, &schemes);
-            format!("no back end has the scheme `{scheme}`{hint}; this build has {here}")
-        }
+        )
+    } else {
+        schemes.extend(FEATURES.iter().map(|(scheme, _)| *scheme));
+        let hint = url::hint(scheme, &schemes);
+        format!("no back end has the scheme `{scheme}`{hint}; this build has {here}")
     };
     Error::invalid("store URL", url.shown(), allowed)
 }

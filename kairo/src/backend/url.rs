@@ -115,7 +115,10 @@ fn redacted(text: &str) -> String {
 /// A list of values for a message, each followed by `suffix`.
 pub(super) fn quoted(values: &[&str], suffix: &str) -> String {
     let quoted: Vec<_> = values.iter().map(|value| format!("`{value}{suffix}`")).collect();
-    quoted.join(" and ")
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 /// `` (did you mean `..`?)`` where a known value is near.
@@ -154,6 +157,12 @@ mod tests {
         let url = StoreUrl::parse("sqlite:x?synchronos=full").unwrap();
         let error = url.options(["synchronous"]).unwrap_err().to_string();
         assert!(error.contains("did you mean `synchronous`?"), "{error}");
+    }
+
+    #[test]
+    fn a_list_is_one_for_people() {
+        let lists = [&["a"][..], &["a", "b"], &["a", "b", "c"]].map(|list| quoted(list, ":"));
+        assert_eq!(lists, ["`a:`", "`a:` and `b:`", "`a:`, `b:` and `c:`"]);
     }
 
     #[test]
