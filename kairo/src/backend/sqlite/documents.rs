@@ -107,14 +107,14 @@ fn find(
 ) -> rusqlite::Result<Vec<Document>> {
     let transaction = connection.transaction()?;
     let mut found = Vec::new();
-    for clause in &stretches.clauses {
+    for stretch in &stretches.all {
         let left = stretches.limit - found.len();
         if left == 0 {
             break;
         }
-        let mut select = transaction.prepare_cached(&stretches.select(table, clause))?;
+        let mut select = transaction.prepare_cached(&stretches.select(table, stretch))?;
         let left = Bound::Integer(i64::try_from(left).unwrap_or(i64::MAX));
-        let values = params_from_iter(clause.values.iter().chain([&left]));
+        let values = params_from_iter(stretch.clause.values.iter().chain([&left]));
         for document in select.query_map(values, read)? {
             found.push(document?);
         }

@@ -18,6 +18,15 @@ use crate::{
 /// The longest form that SQLite accepts, in bytes.
 const FORM_MAX: usize = 50_000;
 
+/// What comes before all other numbers, which come before all texts. Only NULL comes before it.
+pub(super) const LOWEST: &str = "-9e999";
+
+/// The text that comes before all others.
+const LOWEST_TEXT: &str = "''";
+
+/// What comes behind all texts: a blob.
+const BEHIND_TEXTS: &str = "x''";
+
 /// The value of a field, as its index has it.
 ///
 /// # Errors
@@ -153,14 +162,14 @@ impl Clause {
             _ => {
                 self.add(&format!("{left} {} ", range.sign()));
                 self.bind(value);
-                // All numbers lie in front of all texts.
-                match (value, range.is_upwards()) {
-                    (Value::String(_), false) => self.add(&format!(" AND {left} >= ''")),
-                    (Value::Number(_) | Value::Bool(_), true) => {
-                        self.add(&format!(" AND {left} < ''"));
-                    }
-                    _ => {}
-                }
+                // With both ends, SQLite expects few and uses the index.
+                let other_end = match (value.is_string(), range.is_upwards()) {
+                    (false, false) => format!(">= {LOWEST}"),
+                    (false, true) => format!("< {LOWEST_TEXT}"),
+                    (true, false) => format!(">= {LOWEST_TEXT}"),
+                    (true, true) => format!("< {BEHIND_TEXTS}"),
+                };
+                self.add(&format!(" AND {left} {other_end}"));
                 let is_clear = matches!(value, Value::Number(number) if !range.has_bool(number));
                 if !is_clear {
                     self.put_kind(field, value);
