@@ -54,6 +54,9 @@
 //! | `sagas-due:<saga>`, `sagas-of:<owner>`, `saga-owners` | those that go on: by when they are due where nobody has them, else with their owners |
 //! | `sagas-ended` | those that are over, by their end |
 //! | `members`, `leases` | the processes that share the store |
+//! | `marked`, `marks:<name>`, `marks-at:<name>` | subscriptions with marks; the events that one has handled with all their effects, and when |
+//! | `collections`, `documents:<table>`, `document-ids:<table>` | the indexes of each collection, as JSON; its documents by id, each behind its version, when it was made, the version of its shape and when it changed; their ids in order |
+//! | `document-owners:<table>:<field>`, `document-index:<table>:<field>`, `document-entries:<table>` | who has a unique value; ids by value; what indexes list of each document |
 //! | `client:<id>` | what a process asked for lately, so that it can ask again; it goes by itself |
 //! | `meta` | single values, such as `schema` and the last `sequence` |
 //!
@@ -69,6 +72,18 @@
 //! | `kairo_subscription`, `kairo_share` | a row for each subscription, and one for each set of its partitions that are claimed together |
 //! | `kairo_member` | the processes that share the work, while their leases run |
 //! | `kairo_store`, `kairo_schema` | which log this is, and the migrations that have run |
+//!
+//! | `kairo_mark` | events that subscriptions have handled, together with all their effects |
+//! | `kairo_collection` | the collections of documents, and the indexes that are kept as they are declared |
+//!
+//! A collection of documents is a table that is called as the collection says, with the columns `id`,
+//! `version`, `schema` (the version of the body's shape), `created`, `changed` and `body`, which is
+//! `jsonb`. Anybody can query it, and put more indexes and views on it; what is changed there by hand
+//! has no event. A field is found by its index where it is written as Kairo writes it:
+//!
+//! ```sql
+//! SELECT body FROM users WHERE nullif(body->'email', 'null'::jsonb) = '"a@b.c"';
+//! ```
 //!
 //! `kairo_gone`, `kairo_snapshot`, `kairo_parked`, `kairo_dead_letter`, `kairo_timetable` and
 //! `kairo_saga` are as in SQLite; `claim`, `waits`, `held` and `ended` of a saga are for the store
