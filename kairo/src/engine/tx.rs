@@ -131,9 +131,9 @@ impl Tx {
     ///
     /// # Errors
     /// [`Error::Misuse`] where a transaction of this task has begun in the store.
-    pub(crate) fn alone(engine: &Arc<Engine>) -> Result<Self> {
+    pub(crate) fn alone(engine: &Arc<Engine>, scope: Option<Arc<Scope>>) -> Result<Self> {
         refuse_beside()?;
-        Ok(Self::begin(engine, Scope::current()))
+        Ok(Self::begin(engine, scope))
     }
 
     /// The driver's connection, inside the transaction: a [`rusqlite::Connection`](crate::rusqlite) on

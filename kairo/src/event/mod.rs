@@ -84,10 +84,7 @@ pub(crate) fn decode_exactly<E: Event>(schema: u32, json: &[u8]) -> Result<E, De
 }
 
 /// Decodes what an error calls by this name.
-pub(crate) fn decode_named<T: DeserializeOwned>(
-    name: &str,
-    json: &[u8],
-) -> Result<T, DecodeError> {
+pub(crate) fn decode_named<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, DecodeError> {
     // Text that is checked as a whole is read faster than bytes whose strings are checked singly.
     let decoded = match str::from_utf8(json) {
         Ok(text) => serde_json::from_str(text),
