@@ -60,3 +60,8 @@ fn sourcing_rebuilds_users_from_their_events() {
 fn an_order_is_processed_or_leaves_nothing_behind() {
     check("order_saga", &["order_saga.txt"]);
 }
+
+#[test]
+fn users_are_kept_together_with_what_tells_of_them() {
+    check("users", &["users.txt"]);
+}

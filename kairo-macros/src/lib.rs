@@ -217,7 +217,7 @@ pub fn derive_classify(item: TokenStream) -> TokenStream {
     fallback::run_derive(item, classify::derive)
 }
 
-/// Makes a struct an entity: its values are kept as documents, and events tell of every change.
+#[doc = include_str!("docs/repository.md")]
 #[proc_macro_attribute]
 pub fn repository(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, repository::attribute)

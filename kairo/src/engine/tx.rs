@@ -127,6 +127,15 @@ impl Tx {
         Self { inner: Some(Box::new(inner)), desk: None }
     }
 
+    /// Begins a transaction for one call, which therefore must not be made beside another one.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] where a transaction of this task has begun in the store.
+    pub(crate) fn alone(engine: &Arc<Engine>, scope: Option<Arc<Scope>>) -> Result<Self> {
+        refuse_beside()?;
+        Ok(Self::begin(engine, scope))
+    }
+
     /// The driver's connection, inside the transaction: a [`rusqlite::Connection`](crate::rusqlite) on
     /// SQLite, a [`sqlx::PgConnection`](crate::sqlx) on PostgreSQL. What has been changed through
     /// repositories in this transaction is there already; events are added at the end.

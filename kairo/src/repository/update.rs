@@ -4,7 +4,7 @@ use std::{fmt, future::IntoFuture};
 
 use super::{Entity, IdOf, Patch, Repository, Verdict, Versioned, id::Key};
 use crate::{
-    engine::tx::{Tx, refuse_beside},
+    engine::tx::Tx,
     error::{Error, Result},
     observe,
     retry::{CONFLICT_RETRIES_MAX, conflict_pause},
@@ -134,9 +134,8 @@ impl<T: Entity> Repository<T> {
     }
 
     fn begin(&self) -> Result<Tx> {
-        refuse_beside()?;
         let bus = self.publisher.bus()?;
-        Ok(Tx::begin(&bus.get().engine, bus.scope()))
+        Tx::alone(&bus.get().engine, bus.scope())
     }
 
     /// Whether somebody else was quicker and there are tries left; then it pauses first.

@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[repository("users")]
+fn user() {}
+
+fn main() {}

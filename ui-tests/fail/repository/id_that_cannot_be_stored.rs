@@ -1,0 +1,11 @@
+use kairo::prelude::*;
+
+struct Key(u8);
+
+#[repository("users")]
+struct User {
+    #[id]
+    id: Key,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use kairo::prelude::*;
+
+#[repository("users")]
+struct User {
+    name: String,
+}
+
+fn main() {}
