@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
+    claims::epoch,
     deliveries,
     failure::Failing,
     journal, letters,
@@ -335,9 +336,10 @@ impl Seen<'_> {
 
 impl View for Seen<'_> {
     fn holds(&mut self, subscription: &str, epoch: u64) -> Result<bool> {
-        let select = "SELECT 1 FROM kairo_subscription WHERE name = ?1 AND epoch = ?2";
+        const SELECT: &str =
+            concat!("SELECT 1 FROM kairo_subscription WHERE name = ?1 AND ?2 = ", epoch!());
         self.look(|connection| {
-            connection.prepare_cached(select)?.exists(params![subscription, Count(epoch)])
+            connection.prepare_cached(SELECT)?.exists(params![subscription, Count(epoch)])
         })
     }
 

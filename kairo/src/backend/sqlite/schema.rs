@@ -17,10 +17,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_streams.sql"),
     include_str!("migrations/0003_failures.sql"),
     include_str!("migrations/0004_sagas.sql"),
+    include_str!("migrations/0006_claims.sql"),
 ];
 
 /// The schema version that this binary knows.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// Refuses a database that is not for this binary; writes nothing.
 ///
