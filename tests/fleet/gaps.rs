@@ -147,7 +147,7 @@ async fn follow(store: Arc<dyn Backend>, over: Over) -> Vec<Arc<Recorded>> {
         let is_last = over.is_so();
         let Ok(page) = store.read_log(after, &Selection::All, 7).await else { continue };
         assert!(after <= page.end);
-        read.extend(page.events);
+        read.extend(page.events.into_iter().map(Arc::new));
         after = page.end;
         if is_last && page.complete {
             return read;

@@ -1,6 +1,6 @@
 //! What a law works with: a store, and names that no other law uses in it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{borrow::Borrow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -209,7 +209,7 @@ impl Case {
         loop {
             let page = self.store.read_log(after, &selection, limit).await?;
             assert!(page.events.len() <= limit, "a page holds {} of {limit}", page.events.len());
-            events.extend(page.events);
+            events.extend(page.events.into_iter().map(Arc::new));
             if page.complete {
                 return Ok(events);
             }
@@ -344,8 +344,8 @@ pub(super) fn later(time: Timestamp, seconds: u64) -> Timestamp {
 }
 
 /// The ids of events, in their order.
-pub(super) fn ids(events: &[Arc<Recorded>]) -> Vec<Uuid> {
-    events.iter().map(|recorded| recorded.event.id).collect()
+pub(super) fn ids(events: &[impl Borrow<Recorded>]) -> Vec<Uuid> {
+    events.iter().map(|recorded| recorded.borrow().event.id).collect()
 }
 
 /// Whether two values agree in every field.

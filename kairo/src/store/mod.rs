@@ -281,8 +281,9 @@ impl Selection {
 /// A stretch of the log.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The selected events, in log order.
-    pub events: Vec<Arc<Recorded>>,
+    /// The selected events, in log order. They lie side by side: whoever shares them puts each into
+    /// memory of its own, on the thread that will give that back.
+    pub events: Vec<Recorded>,
     /// How far the log was searched: everything selected up to here is in `events`. It is at
     /// least `after`, and beyond the last event where unselected ones follow.
     pub end: Position,
