@@ -40,6 +40,7 @@ mod engine;
 pub mod bus;
 
 pub mod aggregate;
+pub mod pipeline;
 pub mod saga;
 
 pub mod prelude;
@@ -62,14 +63,16 @@ pub use self::{
         name::{EventName, StreamName},
     },
     handler::{Attempt, Classify, Context, Failure, FromContext, IdempotencyKey, State},
+    pipeline::{Pipeline, PipelineError, pipeline},
     retry::RetryPolicy,
     saga::Saga,
     store::{Position, Version},
     validation::{Validate, Violations},
 };
 pub use kairo_macros::{
-    Classify, Event, aggregate, apply, compensate, data, event, events, handler, handlers, migrate,
-    on_complete, on_dead_letter, on_error, saga, step,
+    Classify, Event, aggregate, apply, compensate, data, emit, event, events, filter, handler,
+    handlers, map, migrate, on_complete, on_dead_letter, on_error, on_success, pipeline, saga,
+    step,
 };
 pub use uuid::Uuid;
 

@@ -2,9 +2,11 @@
 
 pub use crate::{
     AnyEvent, Attempt, Classify, Context, DeadLetter, Envelope, Event, EventSet, Failure,
-    FromContext, IdempotencyKey, Kairo, LetterFilter, Outcome, Publisher, RetryPolicy, State,
-    Upcast, Uuid, Version, aggregate, apply, data, event, events, handler, handlers,
-    on_dead_letter,
+    FromContext, IdempotencyKey, Kairo, LetterFilter, Outcome, PipelineError, Publisher,
+    RetryPolicy, State, Upcast, Uuid, Version, aggregate, apply, data, event, events, handler,
+    handlers, on_dead_letter,
 };
-// From where they are, because the crate's `saga` is a module, too.
-pub use kairo_macros::{compensate, migrate, on_complete, on_error, saga, step};
+// From where they are, because the crate's `pipeline` and `saga` are modules, too.
+pub use kairo_macros::{
+    compensate, emit, filter, map, migrate, on_complete, on_error, on_success, pipeline, saga, step,
+};

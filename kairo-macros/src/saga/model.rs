@@ -10,7 +10,6 @@ use super::{
     options::OnUnknown,
     parse::{Input, Method},
     resolve::{Place, Scope, Source, Taken},
-    signature::Returns,
     steps,
 };
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
     mistakes::Mistakes,
     names, paths,
     retry::Retry,
+    returns::Returns,
     tokens::{last_segment, show},
 };
 

@@ -27,7 +27,9 @@ use std::{
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-pub(crate) use self::publish::{Bus, append_all, durable_draft, event_of};
+pub(crate) use self::publish::{
+    Bus, append_all, check_metadata, durable_draft, event_of, publish_on,
+};
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,

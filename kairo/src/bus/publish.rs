@@ -245,6 +245,14 @@ impl Options {
     }
 }
 
+/// Publishes an event for the library itself.
+pub(crate) fn publish_on<'a, E: Publishable + 'a>(
+    shared: &'a Arc<Shared>,
+    event: E,
+) -> Publish<'a, E, impl Run<'a, E>> {
+    Request::of(Ok(Bus::Borrowed(shared)), event)
+}
+
 /// Makes an event of a draft, with the handler that is running as its cause if there is one.
 pub(crate) fn event_of(clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<EventData> {
     match scope {
@@ -277,7 +285,7 @@ async fn publish(
     append_all(shared, scope, vec![append]).await
 }
 
-fn check_metadata(metadata: &Metadata) -> Result {
+pub(crate) fn check_metadata(metadata: &Metadata) -> Result {
     let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
     if METADATA_MAX < bytes {
         let value = format!("{bytes} bytes");

@@ -74,13 +74,22 @@ pub struct CrateSummary {
     pub handlers: usize,
     /// The sagas that it declares.
     pub sagas: usize,
+    /// The pipelines that it declares.
+    pub pipelines: usize,
     /// How many of these handlers run in this process; fewer than `handlers` under `.only(..)`.
     pub running: usize,
 }
 
+impl CrateSummary {
+    /// A crate of which nothing has been counted yet.
+    pub(super) const fn empty(name: &'static str) -> Self {
+        Self { name, events: 0, handlers: 0, sagas: 0, pipelines: 0, running: 0 }
+    }
+}
+
 impl fmt::Display for CrateSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, events, handlers, sagas, running } = self;
+        let Self { name, events, handlers, sagas, pipelines, running } = self;
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         write!(f, "kairo: {name}: {events} event{}", plural(*events))?;
         write!(f, ", {handlers} handler{}", plural(*handlers))?;
@@ -89,6 +98,9 @@ impl fmt::Display for CrateSummary {
         }
         if 0 < *sagas {
             write!(f, ", {sagas} saga{}", plural(*sagas))?;
+        }
+        if 0 < *pipelines {
+            write!(f, ", {pipelines} pipeline{}", plural(*pipelines))?;
         }
         Ok(())
     }
@@ -102,8 +114,7 @@ pub(super) fn summaries(
 ) -> Vec<CrateSummary> {
     let mut found = BTreeMap::new();
     let mut count = |name, number, add: fn(&mut CrateSummary, usize)| {
-        let none = CrateSummary { name, events: 0, handlers: 0, sagas: 0, running: 0 };
-        add(found.entry(name).or_insert(none), number);
+        add(found.entry(name).or_insert_with(|| CrateSummary::empty(name)), number);
     };
     for event in events {
         count(event.location.crate_name(), 1, |summary, number| summary.events += number);
@@ -137,10 +148,10 @@ mod tests {
     #[test]
     fn a_summary_says_how_many_handlers_run_here() {
         let mut summary =
-            CrateSummary { name: "orders", events: 1, handlers: 8, sagas: 0, running: 8 };
+            CrateSummary { events: 1, handlers: 8, running: 8, ..CrateSummary::empty("orders") };
         assert_eq!(summary.to_string(), "kairo: orders: 1 event, 8 handlers");
-        (summary.running, summary.sagas) = (2, 1);
-        let shown = "kairo: orders: 1 event, 8 handlers (2 in this process), 1 saga";
+        (summary.running, summary.sagas, summary.pipelines) = (2, 1, 2);
+        let shown = "kairo: orders: 1 event, 8 handlers (2 in this process), 1 saga, 2 pipelines";
         assert_eq!(summary.to_string(), shown);
     }
 }
