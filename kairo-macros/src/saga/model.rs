@@ -11,11 +11,11 @@ use super::{
     options::OnUnknown,
     parse::{Input, Method},
     resolve::{self, Place, Scope, Source, Taken},
-    signature::Returns,
     steps,
 };
 use crate::{
-    args::Args, declared, mistakes::Mistakes, names, paths, retry::Retry, tokens::last_segment,
+    args::Args, declared, mistakes::Mistakes, names, paths, retry::Retry, returns::Returns,
+    tokens::last_segment,
 };
 
 /// A saga without mistakes, or what could be understood of one.

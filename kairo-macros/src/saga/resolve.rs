@@ -6,13 +6,11 @@
 use proc_macro2::Ident;
 use syn::{Type, ext::IdentExt};
 
-use super::{
-    arguments::{Argument, Form},
-    signature::is_unit,
-};
+use super::arguments::{Argument, Form};
 use crate::{
     mistakes::Mistakes,
     names,
+    returns::is_unit,
     tokens::{Borrowed, last_segment, show, type_argument},
 };
 

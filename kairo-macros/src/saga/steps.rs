@@ -10,9 +10,9 @@ use super::{
     options::{self, Options, Undone},
     parse::{Method, Role},
     resolve::{self, Place, Source, Taken},
-    signature::{self, Returns},
+    signature,
 };
-use crate::{args::Args, mistakes::Mistakes, names, tokens::show};
+use crate::{args::Args, mistakes::Mistakes, names, returns::Returns, tokens::show};
 
 /// Fields of the generated state that are no steps.
 pub(crate) const RESERVED: &[&str] = &["phase", "input"];
