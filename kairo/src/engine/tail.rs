@@ -29,6 +29,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// The pause after a failed read.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
+/// How many reads of a stretch fail before it is passed over.
+const TRIES: u32 = 3;
+
 /// The newest events, without a gap.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -93,6 +96,12 @@ impl Tail {
         self.end.send_replace(end);
     }
 
+    /// Leaves out what lies before `end`: who wants it reads it from the store.
+    fn pass_over(&self, end: Position) {
+        *self.lock() = Ring { start: end, events: VecDeque::new(), bytes: 0 };
+        self.end.send_replace(end);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,13 +115,14 @@ fn weight(event: &Recorded) -> usize {
 pub(crate) async fn follow(engine: Arc<Engine>) {
     let mut signal = engine.backend.watch();
     let mut stop = engine.stopping();
-    let mut end = *engine.tail.end.borrow();
+    let (mut end, mut failed) = (*engine.tail.end.borrow(), 0);
     loop {
         signal.mark_unchanged();
         let read = engine.backend.read_log(end, &Selection::All, PAGE).await;
         engine.tail.trouble.note_result(&read);
         match read {
             Ok(page) => {
+                failed = 0;
                 if end < page.end {
                     end = page.end;
                     engine.tail.push(page.events, end);
@@ -123,6 +133,15 @@ pub(crate) async fn follow(engine: Arc<Engine>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "the end of the log cannot be read");
+                failed += 1;
+                // An event that nobody can read must stop only those who want it.
+                if TRIES <= failed
+                    && let Ok(head) = engine.backend.head().await
+                    && end < head
+                {
+                    (end, failed) = (head, 0);
+                    engine.tail.pass_over(end);
+                }
                 engine.clock.sleep(PAUSE_AFTER_ERROR).await;
             }
         }

@@ -7,12 +7,12 @@ use kairo::{
     documents::{Collection, Condition, Query},
     event::record::EventData,
     journal::SagaFilter,
-    store::{Append, Selection, Unit},
+    store::{Append, Selection, StreamRange, Unit},
 };
 use proptest::prelude::*;
 use rusqlite::{ToSql, params, types::Value};
 
-use super::{Place, append, event};
+use super::{PATIENCE, Place, append, event};
 
 #[tokio::test]
 async fn the_log_can_be_queried_by_people() {
@@ -207,4 +207,64 @@ async fn a_row_that_cannot_be_read_is_named() {
     let page = store.read_log(Position::START, &selection, 10).await.unwrap();
     let EventData { payload, .. } = &page.events[0].event;
     assert_eq!(&payload[..], b"7");
+}
+
+#[kairo::event("user.seen")]
+struct UserSeen {
+    number: u64,
+}
+
+#[kairo::event("user.lost")]
+struct UserLost {
+    number: u64,
+}
+
+#[tokio::test]
+async fn a_page_ends_before_a_row_that_cannot_be_read() {
+    let place = Place::new();
+    let store = place.store().await.unwrap();
+    for version in [Version::NoStream, Version::At(1), Version::At(2)] {
+        store.commit(append("user-1", version)).await.unwrap();
+    }
+    drop(store);
+    place.raw().execute("UPDATE kairo_event SET metadata = '?' WHERE sequence = 2", []).unwrap();
+    let store = place.store().await.unwrap();
+    let page = store.read_log(Position::START, &Selection::All, 10).await.unwrap();
+    assert_eq!((page.events.len(), page.end.sequence, page.complete), (1, 1, false));
+    store.read_log(page.end, &Selection::All, 10).await.unwrap_err();
+    let stream = StreamName::new("user-1").unwrap();
+    store.read_stream(&stream, StreamRange::ALL, 10).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stops_only_those_who_want_it() {
+    let place = Place::new();
+    let url = format!("sqlite://{}", place.path().display());
+    let kairo = kairo::Kairo::builder().store(url).start().await.unwrap();
+    let (seen, mut numbers) = tokio::sync::mpsc::unbounded_channel();
+    let subscribe = kairo.subscribe::<UserSeen>("seen");
+    subscribe
+        .handle(move |event| {
+            seen.send(event.number).unwrap();
+            async {}
+        })
+        .await
+        .unwrap();
+    let lost = kairo.subscribe::<UserLost>("lost");
+    lost.handle(|event| {
+        assert_eq!(event.number, 0);
+        async {}
+    })
+    .await
+    .unwrap();
+    let _ = kairo.publish(UserSeen { number: 1 }).await.unwrap();
+    let damaged = "INSERT INTO kairo_event SELECT sequence + 1, randomblob(16), 0, 'user.lost', 1, \
+                   'user-lost', 1, time, correlation, NULL, 0, '?', payload FROM kairo_event";
+    assert_eq!(place.raw().execute(damaged, []).unwrap(), 1);
+    let _ = kairo.publish(UserSeen { number: 2 }).await.unwrap();
+    for expected in [1, 2] {
+        let number = tokio::time::timeout(PATIENCE, numbers.recv()).await.unwrap();
+        assert_eq!(number, Some(expected));
+    }
+    kairo.shutdown().await.unwrap();
 }

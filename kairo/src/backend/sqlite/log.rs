@@ -105,7 +105,7 @@ impl Store for SqliteStore {
             let (from, to, limit) = (Count(range.from), Count(range.to), Count(limit as u64));
             let events =
                 collect(reader, select, &[&stream.as_str(), &from, &to, &limit], Vec::new())?;
-            Ok(events.into_iter().map(Arc::new).collect())
+            Ok(events.all()?.into_iter().map(Arc::new).collect())
         }))
     }
 
@@ -234,7 +234,7 @@ fn page(
     if reach <= after {
         return Ok(Page { events: Vec::new(), end: after, complete: true });
     }
-    let events = match selection {
+    let found = match selection {
         Selection::All => {
             const SELECT: &str =
                 select!("WHERE ?1 < sequence AND sequence <= ?2 ORDER BY sequence LIMIT ?3");
@@ -245,9 +245,11 @@ fn page(
         }
         selection => selected(reader, after, reach, selection, limit)?,
     };
+    let (events, is_cut) = found.before_damage()?;
     let bytes: usize = events.iter().map(|event| event.event.payload.len()).sum();
+    let is_full = is_cut || events.len() == limit || PAGE_BYTES_MAX <= bytes;
     let end = match events.last() {
-        Some(last) if events.len() == limit || PAGE_BYTES_MAX <= bytes => last.position,
+        Some(last) if is_full => last.position,
         None if limit == 0 => after,
         _ => reach,
     };
@@ -261,7 +263,7 @@ fn selected(
     reach: Position,
     selection: &Selection,
     limit: usize,
-) -> rusqlite::Result<Vec<Recorded>> {
+) -> rusqlite::Result<Found> {
     let condition = Condition::new(selection, 4);
     let select = format!(
         "{} {} ORDER BY sequence LIMIT ?3",
@@ -305,12 +307,36 @@ fn at(reader: &mut Reader, positions: &[Position]) -> rusqlite::Result<Vec<Arc<R
     Ok(found)
 }
 
+/// Rows that were found, up to the first that cannot be read.
+struct Found {
+    events: Vec<Recorded>,
+    damage: Option<rusqlite::Error>,
+}
+
+impl Found {
+    /// All of them.
+    fn all(self) -> rusqlite::Result<Vec<Recorded>> {
+        match self.damage {
+            Some(error) => Err(error),
+            None => Ok(self.events),
+        }
+    }
+
+    /// Those before the damage, if there are any, and whether there is damage behind them.
+    fn before_damage(self) -> rusqlite::Result<(Vec<Recorded>, bool)> {
+        match self.damage {
+            Some(error) if self.events.is_empty() => Err(error),
+            damage => Ok((self.events, damage.is_some())),
+        }
+    }
+}
+
 fn collect(
     reader: &mut Reader,
     select: &str,
     values: &[&dyn ToSql],
     mut events: Vec<Recorded>,
-) -> rusqlite::Result<Vec<Recorded>> {
+) -> rusqlite::Result<Found> {
     let Reader { connection, common } = reader;
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query(params_from_iter(values))?;
@@ -318,11 +344,15 @@ fn collect(
     while bytes < PAGE_BYTES_MAX
         && let Some(row) = rows.next()?
     {
-        let event = recorded(row, common)?;
-        bytes += event.event.payload.len();
-        events.push(event);
+        match recorded(row, common) {
+            Ok(event) => {
+                bytes += event.event.payload.len();
+                events.push(event);
+            }
+            Err(error) => return Ok(Found { events, damage: Some(error) }),
+        }
     }
-    Ok(events)
+    Ok(Found { events, damage: None })
 }
 
 fn facts(
