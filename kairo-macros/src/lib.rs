@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod args;
+mod block;
 mod classify;
 mod declared;
 mod event;
@@ -17,8 +18,10 @@ mod mistakes;
 mod names;
 mod paths;
 mod payload;
+mod pipeline;
 mod repository;
 mod retry;
+mod returns;
 mod saga;
 mod tokens;
 
@@ -178,7 +181,8 @@ pub fn on_complete(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, saga::stray("on_complete"))
 }
 
-/// Marks the method that runs when a saga has failed, inside a block with [`#[saga]`](macro@saga) on it.
+/// Marks the method that runs when a saga has failed, inside a block with [`#[saga]`](macro@saga) on it; or
+/// when the run of a pipeline has, inside one with [`#[pipeline]`](macro@pipeline).
 #[proc_macro_attribute]
 pub fn on_error(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, saga::stray("on_error"))
@@ -188,6 +192,38 @@ pub fn on_error(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn migrate(attribute: TokenStream, item: TokenStream) -> TokenStream {
     fallback::run(attribute, item, saga::stray("migrate"))
+}
+
+#[doc = include_str!("docs/pipeline.md")]
+#[proc_macro_attribute]
+pub fn pipeline(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, pipeline::attribute)
+}
+
+/// Marks the stages that make something else of what flows by, inside a block with
+/// [`#[pipeline]`](macro@pipeline) on it.
+#[proc_macro_attribute]
+pub fn map(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, pipeline::stray("map"))
+}
+
+/// Marks the stages that let pass what they want, inside a block with [`#[pipeline]`](macro@pipeline) on it.
+#[proc_macro_attribute]
+pub fn filter(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, pipeline::stray("filter"))
+}
+
+/// Marks the stages that publish an event, inside a block with [`#[pipeline]`](macro@pipeline) on it.
+#[proc_macro_attribute]
+pub fn emit(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, pipeline::stray("emit"))
+}
+
+/// Marks the method that runs when a pipeline has come to its end, inside a block with
+/// [`#[pipeline]`](macro@pipeline) on it.
+#[proc_macro_attribute]
+pub fn on_success(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    fallback::run(attribute, item, pipeline::stray("on_success"))
 }
 
 /// Says of an error type which of its values trying again can help.

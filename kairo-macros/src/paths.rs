@@ -18,3 +18,14 @@ pub(crate) fn library(given: Option<Path>) -> Path {
         Ok(FoundCrate::Itself) | Err(_) => parse_quote!(::kairo),
     }
 }
+
+/// garde under the name that Cargo.toml gives it, if the crate depends on it.
+pub(crate) fn garde() -> Option<Path> {
+    match proc_macro_crate::crate_name("garde") {
+        Ok(FoundCrate::Name(name)) => {
+            let name = Ident::new(&name, Span::call_site());
+            Some(parse_quote!(::#name))
+        }
+        Ok(FoundCrate::Itself) | Err(_) => None,
+    }
+}

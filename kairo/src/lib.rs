@@ -42,6 +42,7 @@ pub mod bus;
 
 pub mod repository;
 pub mod aggregate;
+pub mod pipeline;
 pub mod saga;
 
 pub mod prelude;
@@ -65,6 +66,7 @@ pub use self::{
         name::{EventName, StreamName},
     },
     handler::{Attempt, Classify, Context, Failure, FromContext, IdempotencyKey, State},
+    pipeline::{Pipeline, PipelineError, pipeline},
     repository::{Created, Deleted, Repository, Updated},
     retry::RetryPolicy,
     saga::Saga,
@@ -72,8 +74,9 @@ pub use self::{
     validation::{Validate, Violations},
 };
 pub use kairo_macros::{
-    Classify, Event, aggregate, apply, compensate, data, event, events, handler, handlers, migrate,
-    on_complete, on_dead_letter, on_error, repository, saga, step,
+    Classify, Event, aggregate, apply, compensate, data, emit, event, events, filter, handler,
+    handlers, map, migrate, on_complete, on_dead_letter, on_error, on_success, pipeline,
+    repository, saga, step,
 };
 /// The driver of the stores in SQLite files, for own queries in a
 /// [transaction](store::Transaction::connection) of such a store.

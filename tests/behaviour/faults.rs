@@ -229,23 +229,39 @@ async fn a_removal_that_the_store_has_made_and_denied_lets_the_key_go() {
     .await;
 }
 
+/// A letter that holds up sample 2, and a store that fails at telling what becomes of letters.
+struct Unsure {
+    clock: Clock,
+    kairo: Kairo,
+    faulty: Arc<FaultyStore>,
+    seen: Journal<u64>,
+    letter: DeadLetter,
+}
+
+/// How the clock moves on while nobody is sure.
+const STEP: Duration = Duration::from_millis(100);
+
+async fn unsure(place: &Place) -> Unsure {
+    let (clock, seen) = (Clock::manual(midnight()), Journal::new());
+    let (kairo, faulty) = open_at(place, &clock).await;
+    let letter = passing(&clock, STEP, held_up(&kairo, &seen)).await;
+    fail_changes_of_letters(&faulty, true);
+    Unsure { clock, kairo, faulty, seen, letter }
+}
+
 #[tokio::test]
 async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_when_it_is_repeated() {
     on_each_store(async |place| {
-        let clock = Clock::manual(midnight());
-        let (kairo, faulty) = open_at(&place, &clock).await;
-        let (seen, queue) = (Journal::new(), kairo.dead_letters());
-        let step = Duration::from_millis(100);
-        let letter = passing(&clock, step, held_up(&kairo, &seen)).await;
-        fail_changes_of_letters(&faulty, true);
-        let error = passing(&clock, step, queue.remove(letter.id)).await.unwrap_err();
+        let Unsure { clock, kairo, faulty, seen, letter } = unsure(&place).await;
+        let queue = kairo.dead_letters();
+        let error = passing(&clock, STEP, queue.remove(letter.id)).await.unwrap_err();
         assert!(matches!(error, Error::Store { .. }), "{error}");
         faulty.fail_where(|_, _| None);
         assert_eq!(seen.all(), [1], "nobody knows yet that the letter has gone");
         let error = queue.remove(letter.id).await.unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
         assert_eq!(seen.at_least(2).await, [1, 2]);
-        passing(&clock, step, kairo.shutdown()).await.unwrap();
+        passing(&clock, STEP, kairo.shutdown()).await.unwrap();
     })
     .await;
 }
@@ -253,18 +269,14 @@ async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_when_it_is_repea
 #[tokio::test]
 async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_once_the_store_answers() {
     on_each_store(async |place| {
-        let clock = Clock::manual(midnight());
-        let (kairo, faulty) = open_at(&place, &clock).await;
-        let (seen, queue) = (Journal::new(), kairo.dead_letters());
-        let step = Duration::from_millis(100);
-        passing(&clock, step, held_up(&kairo, &seen)).await;
-        fail_changes_of_letters(&faulty, true);
-        let error = passing(&clock, step, queue.remove_all(LetterFilter::default())).await;
+        let Unsure { clock, kairo, faulty, seen, .. } = unsure(&place).await;
+        let queue = kairo.dead_letters();
+        let error = passing(&clock, STEP, queue.remove_all(LetterFilter::default())).await;
         assert!(matches!(error, Err(Error::Store { .. })), "{error:?}");
         assert_eq!(seen.all(), [1], "nobody knows yet that the letter has gone");
         faulty.fail_where(|_, _| None);
-        assert_eq!(passing(&clock, step, seen.at_least(2)).await, [1, 2]);
-        passing(&clock, step, kairo.shutdown()).await.unwrap();
+        assert_eq!(passing(&clock, STEP, seen.at_least(2)).await, [1, 2]);
+        passing(&clock, STEP, kairo.shutdown()).await.unwrap();
     })
     .await;
 }
@@ -272,17 +284,13 @@ async fn a_removal_that_nobody_could_be_sure_of_lets_the_key_go_once_the_store_a
 #[tokio::test]
 async fn a_letter_that_nobody_could_be_sure_is_reprocessed_runs_once_the_store_answers() {
     on_each_store(async |place| {
-        let clock = Clock::manual(midnight());
-        let (kairo, faulty) = open_at(&place, &clock).await;
-        let (seen, queue) = (Journal::new(), kairo.dead_letters());
-        let step = Duration::from_millis(100);
-        let letter = passing(&clock, step, held_up(&kairo, &seen)).await;
-        fail_changes_of_letters(&faulty, true);
-        let error = passing(&clock, step, queue.reprocess(letter.id)).await.map(drop);
+        let Unsure { clock, kairo, faulty, seen, letter } = unsure(&place).await;
+        let queue = kairo.dead_letters();
+        let error = passing(&clock, STEP, queue.reprocess(letter.id)).await.map(drop);
         assert!(matches!(error, Err(Error::Store { .. })), "{error:?}");
         faulty.fail_where(|_, _| None);
-        assert_eq!(passing(&clock, step, seen.at_least(2)).await, [1, 1]);
-        passing(&clock, step, kairo.shutdown()).await.unwrap();
+        assert_eq!(passing(&clock, STEP, seen.at_least(2)).await, [1, 1]);
+        passing(&clock, STEP, kairo.shutdown()).await.unwrap();
     })
     .await;
 }

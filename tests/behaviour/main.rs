@@ -19,6 +19,7 @@ mod letters;
 mod names;
 mod newer;
 mod order;
+mod pipelines;
 mod publish;
 mod replay;
 mod retry;

@@ -4,25 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures_util::TryStreamExt;
 use kairo::{Position, prelude::*};
+use kairo_tests::support::Folder;
 
-use crate::{
-    parent::Folder,
-    shop::{HANDLERS, Step, Trace},
-};
+use crate::shop::{HANDLERS, Step, Trace};
 
 async fn log(kairo: &Kairo) -> Vec<AnyEvent> {
     kairo.store().log(Position::START).try_collect().await.unwrap()
 }
 
-fn lines(folder: &Folder, name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.file(name)).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
-}
-
 /// What was accepted and is not in the log.
 fn missing(folder: &Folder, log: &[AnyEvent]) -> Vec<String> {
     let known: HashSet<String> = log.iter().map(|event| event.id().to_string()).collect();
-    lines(folder, "acks").into_iter().filter(|id| !known.contains(id)).collect()
+    folder.lines("acks").into_iter().filter(|id| !known.contains(id)).collect()
 }
 
 /// Whether everything that was accepted is in the log, and everything there has been handled.
@@ -111,7 +104,7 @@ impl Ledger {
         };
         let letters = log.iter().filter_map(|event| event.decode::<DeadLetter>().ok());
         Self {
-            lines: lines(folder, "ledger").into_iter().filter_map(parse).collect(),
+            lines: folder.lines("ledger").into_iter().filter_map(parse).collect(),
             dead: letters
                 .map(|letter| (letter.subscription.clone(), letter.event().id()))
                 .collect(),

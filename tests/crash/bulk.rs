@@ -7,13 +7,9 @@ use std::{
 };
 
 use kairo::{bus::Builder, delivery::LetterState, prelude::*};
-use kairo_tests::support::{eventually, letters, logged};
+use kairo_tests::support::{Book, Dice, Folder, dice::SEED, eventually, letters, logged};
 
-use crate::{
-    audit,
-    parent::{self, Dice, Folder, SEED},
-    shop::Book,
-};
+use crate::{audit, parent};
 
 /// How many streams of letters there are, and how many letters in each.
 const WARDS: u64 = 5;
@@ -99,13 +95,13 @@ fn assert_kept(folder: &Folder) {
 }
 
 pub(crate) async fn check() {
-    let (folder, mut dice) = (Folder::new(), Dice::new());
+    let (folder, mut dice) = (Folder::new(), Dice::seeded());
     fill(&folder).await;
     for _ in 0..KILLS {
-        let (healed, cures) = (folder.ledger().len(), dice.between(1, CURES_MAX));
+        let (healed, cures) = (folder.lines("ledger").len(), dice.between(1, CURES_MAX));
         let mut child = parent::start(&folder, "bulk", cures);
         let wanted = healed + usize::try_from(cures).unwrap();
-        eventually(async || wanted <= folder.ledger().len()).await;
+        eventually(async || wanted <= folder.lines("ledger").len()).await;
         child.kill().await.unwrap();
         assert_kept(&folder);
     }
@@ -129,7 +125,7 @@ pub(crate) async fn check() {
 
 /// Nobody was healed before those who lie before them in their ward.
 fn assert_in_order(folder: &Folder) {
-    let ledger = folder.ledger();
+    let ledger = folder.lines("ledger");
     for ward in 0..WARDS {
         let prefix = format!("{ward} ");
         let beds = ledger.iter().filter_map(|line| line.strip_prefix(&prefix)?.parse().ok());

@@ -3,15 +3,15 @@
 use std::{io::Read, path::PathBuf};
 
 use kairo::prelude::*;
+use kairo_tests::support::{Book, Dice, dice::SEED};
 use tokio::runtime::Runtime;
 
 #[cfg(unix)]
 use crate::signals;
 use crate::{
-    bulk, parcels,
-    parent::{Dice, FOLDER, SEED, WORK},
-    poison,
-    shop::{self, Book},
+    accounts, bulk, parcels,
+    parent::{FOLDER, WORK},
+    poison, shop,
 };
 
 /// How many walkers take steps, each with a stream of its own.
@@ -23,6 +23,7 @@ pub(crate) fn run() {
     let folder = PathBuf::from(folder);
     let runtime = Runtime::new().unwrap();
     match std::env::var(WORK).unwrap().as_str() {
+        "accounts" => runtime.block_on(accounts::life(&folder)),
         "poison" => runtime.block_on(poison::life(&folder)),
         "parcels" => runtime.block_on(parcels::life(&folder)),
         "bulk" => runtime.block_on(bulk::life(&folder)),

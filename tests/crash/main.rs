@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
+mod accounts;
 mod audit;
 mod bulk;
 mod life;
@@ -14,7 +15,9 @@ mod shop;
 #[cfg(unix)]
 mod signals;
 
-use self::parent::{Dice, End, Folder};
+use kairo_tests::support::{Dice, Folder};
+
+use self::parent::End;
 
 /// How many lives end by SIGKILL.
 const KILLS: u32 = 220;
@@ -25,7 +28,7 @@ const CLEAN_EACH: u32 = 3;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_overtaken_however_often_the_process_is_killed() {
     let folder = Folder::new();
-    let mut dice = Dice::new();
+    let mut dice = Dice::seeded();
     let mut killed = 0;
     for life in 0.. {
         if killed == KILLS {
@@ -63,6 +66,11 @@ async fn sagas_end_and_leave_no_half_done_thing_however_often_the_process_is_kil
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sagas_of_killed_processes_are_undone_by_compensations_that_fail_at_first() {
     parcels::check(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_and_log_agree_however_often_the_process_is_killed_in_a_transaction() {
+    accounts::check().await;
 }
 
 #[cfg(unix)]

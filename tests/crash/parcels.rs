@@ -3,11 +3,15 @@
 use std::{io::Read, path::Path, time::Duration};
 
 use kairo::{bus::Builder, clock::Clock, prelude::*};
-use kairo_tests::support::parcels::{Parcel, Plan, Services, acknowledged, audit, order, settle};
+use kairo_tests::support::{
+    Dice, Folder,
+    dice::SEED,
+    parcels::{Parcel, Plan, Services, acknowledged, audit, order, settle},
+};
 
 use crate::{
     audit::integrity,
-    parent::{self, Dice, End, Folder, SEED},
+    parent::{self, End},
 };
 
 /// How many lives end by SIGKILL, and how many sagas are started, at least.
@@ -53,14 +57,14 @@ async fn send(kairo: Kairo, folder: std::path::PathBuf, mut dice: Dice) {
 
 /// Lets lives end until there were enough of them, and looks at what is left.
 pub(crate) async fn check(stubborn: bool) {
-    let (folder, mut dice) = (Folder::new(), Dice::new());
+    let (folder, mut dice) = (Folder::new(), Dice::seeded());
     Plan { luck: dice.between(0, u64::MAX), stubborn }.write(folder.path());
     let mut killed = 0;
     for life in 1.. {
         if KILLS <= killed && PARCELS <= acknowledged(folder.path()).len() {
             break;
         }
-        assert!(life < LIVES_MAX, "{}", parent::complaints(&folder));
+        assert!(life < LIVES_MAX, "{}", folder.complaints());
         let end = if life % CLEAN_EACH == 0 { End::Asked } else { End::Killed };
         killed += u32::from(end == End::Killed);
         let (seed, lifetime) = (dice.between(0, u64::MAX), dice.between(5, 300));

@@ -3,12 +3,9 @@
 use std::path::Path;
 
 use kairo::{Reason, bus::Builder, prelude::*};
-use kairo_tests::support::{eventually, letters};
+use kairo_tests::support::{Book, Folder, eventually, letters};
 
-use crate::{
-    parent::{self, Folder},
-    shop::Book,
-};
+use crate::parent;
 
 /// How many events there are; the one in the middle is the poison.
 const EVENTS: u64 = 21;
@@ -62,7 +59,7 @@ pub(crate) async fn check() {
     let mut crashes = 0;
     while !parent::ends(parent::start(&folder, "poison", 0)).await.success() {
         crashes += 1;
-        assert!(crashes < 20, "{}", parent::complaints(&folder));
+        assert!(crashes < 20, "{}", folder.complaints());
     }
     assert_eq!(crashes, 6, "once in company, five times alone");
     let kairo = open(folder.path()).start().await.unwrap();

@@ -1,19 +1,12 @@
 //! The work that is interrupted: events, handlers that fail, and what they write down.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::Write,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use kairo::{
     bus::{Builder, SubscriptionHealth},
     prelude::*,
 };
-
-use crate::parent::{Dice, Folder};
+use kairo_tests::support::{Book, Dice, Folder};
 
 #[event("step.taken")]
 pub(crate) struct Step {
@@ -35,21 +28,6 @@ pub(crate) struct Trace {
 pub(crate) struct Later {
     #[key]
     pub(crate) walker: u64,
-}
-
-/// A file to which whole lines are added, by every process that comes along.
-#[derive(Clone, Debug)]
-pub(crate) struct Book(Arc<File>);
-
-impl Book {
-    pub(crate) fn open(path: &Path) -> Self {
-        Self(Arc::new(OpenOptions::new().append(true).create(true).open(path).unwrap()))
-    }
-
-    /// One write, so that a line is there as a whole or not at all.
-    pub(crate) fn note(&self, line: &str) {
-        (&*self.0).write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
 }
 
 /// What the handlers share.

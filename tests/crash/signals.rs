@@ -7,14 +7,10 @@ use kairo::{
     clock::Clock,
     prelude::*,
 };
-use kairo_tests::support::{eventually, letters, midnight};
+use kairo_tests::support::{Book, Folder, eventually, letters, midnight};
 use tokio::process::Child;
 
-use crate::{
-    audit,
-    parent::{self, Folder},
-    shop::Book,
-};
+use crate::{audit, parent};
 
 #[event("door.knocked")]
 struct Knock {
@@ -87,7 +83,7 @@ pub(crate) async fn check() {
     for (first, second) in cases {
         let folder = Folder::new();
         let child = parent::start(&folder, "signals", 0);
-        let noted = async |line: &str| folder.ledger().iter().any(|its| its == line);
+        let noted = async |line: &str| folder.lines("ledger").iter().any(|its| its == line);
         eventually(async || noted("knocked").await).await;
         send(first, &child);
         if !second.is_empty() {
@@ -95,12 +91,12 @@ pub(crate) async fn check() {
             send(second, &child);
         }
         let status = parent::ends(child).await;
-        assert!(status.success(), "{status}: {}", parent::complaints(&folder));
+        assert!(status.success(), "{status}: {}", folder.complaints());
         audit::integrity(&folder);
 
         let kairo = open(folder.path(), false).start().await.unwrap();
         eventually(async || noted("opened").await).await;
-        assert_eq!(folder.ledger().iter().filter(|line| *line == "knocked").count(), 2);
+        assert_eq!(folder.lines("ledger").iter().filter(|line| *line == "knocked").count(), 2);
         assert!(letters(&kairo).await.is_empty());
         kairo.shutdown().await.unwrap();
     }

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::TryStreamExt;
 use kairo::{EventStore, Position, prelude::*};
+use kairo_tests::support::Folder;
 
 use crate::{
     until,
     worker::{Echo, SUBSCRIPTIONS, Tick},
-    workers::Folder,
 };
 
 /// The log in order.

@@ -13,12 +13,12 @@ use kairo::{
     EventStore, Position, Uuid, Version, backend, clock::Clock, delivery::Backend,
     event::record::Recorded, store::Selection,
 };
+use kairo_tests::support::Dice;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
     PATIENCE,
-    dice::Dice,
     server::{Kind, Server},
     stretch,
     worker::Tick,
@@ -147,7 +147,7 @@ async fn follow(store: Arc<dyn Backend>, over: Over) -> Vec<Arc<Recorded>> {
         let is_last = over.is_so();
         let Ok(page) = store.read_log(after, &Selection::All, 7).await else { continue };
         assert!(after <= page.end);
-        read.extend(page.events);
+        read.extend(page.events.into_iter().map(Arc::new));
         after = page.end;
         if is_last && page.complete {
             return read;
@@ -246,7 +246,7 @@ async fn a_reader_beside_locked_writers_on_postgres_sees_every_event_once_in_ord
 async fn check_postgres(locked: bool) {
     let server = Server::start(Kind::Postgres, &[]).await;
     let options = if locked { "?append=locked" } else { "" };
-    let (url, mut dice) = (format!("{}{options}", server.url()), Dice::new());
+    let (url, mut dice) = (format!("{}{options}", server.url()), Dice::seeded());
     let store = EventStore::open(&url).await.unwrap();
     fill(&store).await;
     let (over, finished) = (Over::default(), Over::default());
@@ -277,7 +277,7 @@ async fn check_postgres(locked: bool) {
 #[ignore = "needs Redis: run ./test"]
 async fn a_reader_beside_writers_on_redis_sees_every_event_once_in_order() {
     let server = Server::start(Kind::Redis, &[]).await;
-    let (url, mut dice) = (server.url(), Dice::new());
+    let (url, mut dice) = (server.url(), Dice::seeded());
     let store = EventStore::open(&url).await.unwrap();
     fill(&store).await;
     let (over, finished) = (Over::default(), Over::default());

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kairo::clock::Clock;
+use kairo_tests::support::{Dice, Folder};
 
 use crate::{
     audit::audit,
-    dice::Dice,
     server::{End, Kind, Server},
     stretch,
     worker::LEASE,
-    workers::{Folder, Worker},
+    workers::Worker,
 };
 
 /// How many processes share the work.
@@ -54,7 +54,7 @@ pub(crate) async fn finish(folder: &Folder, url: &str, workers: Vec<Worker>) -> 
 /// Kills one worker after the other and starts others.
 async fn kill_workers(kind: Kind) {
     let server = Server::start(kind, &[]).await;
-    let (folder, mut dice, url) = (Folder::new(), Dice::new(), server.url());
+    let (folder, mut dice, url) = (Folder::new(), Dice::seeded(), server.url());
     let mut workers = fleet(&folder, &url).await;
     let kills = again_and_again(async |_| {
         pause(&mut dice, 1_000, 2_500).await;
@@ -70,7 +70,7 @@ async fn kill_workers(kind: Kind) {
 /// Ends the server and starts it again, in all ways in turn.
 async fn restart_server(kind: Kind) {
     let mut server = Server::start(kind, &[]).await;
-    let (folder, mut dice, url) = (Folder::new(), Dice::new(), server.url());
+    let (folder, mut dice, url) = (Folder::new(), Dice::seeded(), server.url());
     let mut workers = fleet(&folder, &url).await;
     let restarts = again_and_again(async |time| {
         pause(&mut dice, 1_000, 2_500).await;

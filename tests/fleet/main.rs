@@ -5,8 +5,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
 
+mod accounts;
 mod audit;
-mod dice;
 mod gaps;
 mod killed;
 mod parcels;

@@ -8,16 +8,16 @@ use std::{
 };
 
 use kairo::{bus::Builder, clock::Clock, prelude::*, testing::leases::with_lease};
-use kairo_tests::support::parcels::{
-    Ledger, Parcel, Plan, Services, What, acknowledged, audit, order, settle,
+use kairo_tests::support::{
+    Dice, Folder,
+    parcels::{Ledger, Parcel, Plan, Services, What, acknowledged, audit, order, settle},
 };
 use sqlx::Row;
 
 use crate::{
-    dice::Dice,
     server::{Kind, Server, send},
     until,
-    workers::{Folder, Worker},
+    workers::Worker,
 };
 
 /// How many processes share the sagas.
@@ -117,7 +117,7 @@ async fn stop(worker: &Worker, server: &Server, ledger: &Ledger, to_the_end: boo
 
 async fn disturb(stubborn: bool, stops: usize) {
     let server = Server::start(Kind::Postgres, &[]).await;
-    let (folder, mut dice, url) = (Folder::new(), Dice::new(), server.url());
+    let (folder, mut dice, url) = (Folder::new(), Dice::seeded(), server.url());
     Plan { luck: dice.between(0, u64::MAX), stubborn }.write(folder.path());
     let ledger = Ledger::open(folder.path());
     let mut workers: Vec<_> = (0..WORKERS).map(|_| Worker::with_parcels(&folder, &url)).collect();

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, process::Output};
 
 use kairo::{EventStore, prelude::*};
+use kairo_tests::support::Folder;
 
 use crate::{
     audit::{self, Ledger},
@@ -10,7 +11,7 @@ use crate::{
     server::{Kind, Server, program},
     until,
     worker::{SUBSCRIPTIONS, Tick, bus},
-    workers::{Folder, Worker},
+    workers::Worker,
 };
 
 /// How many events there are in each stretch of the log.

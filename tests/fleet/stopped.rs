@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 
 use kairo::{prelude::*, testing::leases::with_lease};
-use kairo_tests::{note, support::letters};
+use kairo_tests::{
+    note,
+    support::{Folder, letters},
+};
 
 use crate::{
     audit::Ledger,
     server::{Kind, Server, send},
     until,
     worker::{LEASE, Tick, gate, trap},
-    workers::{Folder, Worker},
+    workers::Worker,
 };
 
 /// How many keys there are; both workers have some of them.

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kairo::{Error, EventStore, prelude::*};
+use kairo_tests::support::{Book, Folder};
 use sqlx::{Connection, PgConnection};
 
 use crate::{
     audit::audit,
     server::{End, Kind, Server},
     until,
-    worker::{Book, Tick, bus},
-    workers::Folder,
+    worker::{Tick, bus},
 };
 
 /// How long a caller may wait to be told that a server is away.

@@ -2,17 +2,16 @@
 
 use std::{
     env,
-    fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::Read,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use kairo::{bus::Builder, clock::Clock, prelude::*, testing::leases::with_lease};
+use kairo_tests::support::{Book, Dice};
 use tokio::runtime::Runtime;
 
-use crate::{dice::Dice, parcels};
+use crate::{accounts, parcels};
 
 /// What tells the binary where its fleet meets.
 pub(crate) const FOLDER: &str = "KAIRO_FLEET_FOLDER";
@@ -22,6 +21,8 @@ pub(crate) const URL: &str = "KAIRO_FLEET_URL";
 pub(crate) const PUBLISHES: &str = "KAIRO_FLEET_PUBLISHES";
 /// Whether it carries parcels on instead.
 pub(crate) const PARCELS: &str = "KAIRO_FLEET_PARCELS";
+/// Whether it keeps accounts instead.
+pub(crate) const ACCOUNTS: &str = "KAIRO_FLEET_ACCOUNTS";
 
 /// The lease of a fleet's processes.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -52,21 +53,6 @@ pub(crate) struct Echo {
     #[key]
     pub(crate) key: u64,
     pub(crate) of: Uuid,
-}
-
-/// A file to which whole lines are added, by every process that comes along.
-#[derive(Clone, Debug)]
-pub(crate) struct Book(Arc<File>);
-
-impl Book {
-    pub(crate) fn open(path: &Path) -> Self {
-        Self(Arc::new(OpenOptions::new().append(true).create(true).open(path).unwrap()))
-    }
-
-    /// One write, so that a line is there as a whole or not at all.
-    pub(crate) fn note(&self, line: &str) {
-        (&*self.0).write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
 }
 
 /// What the handlers of a process share.
@@ -152,11 +138,18 @@ async fn start(bus: impl Fn() -> Builder) -> Kairo {
 }
 
 async fn work(url: &str, folder: &Path) {
-    let has_parcels = env::var(PARCELS).is_ok();
-    let bus = || if has_parcels { parcels::bus(url, folder) } else { bus(url, folder) };
+    let (has_parcels, has_accounts) = (env::var(PARCELS).is_ok(), env::var(ACCOUNTS).is_ok());
+    let bus = || match (has_parcels, has_accounts) {
+        (true, _) => parcels::bus(url, folder),
+        (_, true) => accounts::bus(url),
+        _ => bus(url, folder),
+    };
     let kairo = start(bus).await;
     if has_parcels {
         parcels::welcome(&kairo, folder);
+    }
+    if has_accounts {
+        accounts::welcome(&kairo, folder).await;
     }
     if env::var(PUBLISHES).is_ok() {
         for _ in 0..PUBLISHERS {

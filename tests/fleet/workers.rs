@@ -1,47 +1,12 @@
 //! Starting the processes of a fleet and ending them.
 
-use std::{
-    fs::OpenOptions,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
-
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use kairo_tests::support::Folder;
+use tokio::process::Child;
 
 use crate::{
     PATIENCE, until,
-    worker::{FOLDER, PARCELS, PUBLISHES, URL},
+    worker::{ACCOUNTS, FOLDER, PARCELS, PUBLISHES, URL},
 };
-
-/// Where the processes of a fleet meet beside the store.
-#[derive(Debug)]
-pub(crate) struct Folder(TempDir);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.path().join(name)
-    }
-
-    /// What has been written down there.
-    pub(crate) fn lines(&self, name: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(self.file(name)).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// What processes have said, for whoever has to find out.
-    pub(crate) fn complaints(&self) -> String {
-        std::fs::read_to_string(self.file("stderr")).unwrap_or_default()
-    }
-}
 
 /// A process of the fleet, killed when this is dropped.
 #[derive(Debug)]
@@ -61,18 +26,14 @@ impl Worker {
         Self::spawn(folder, url, Some(PARCELS))
     }
 
+    /// Starts a process that keeps accounts.
+    pub(crate) fn with_accounts(folder: &Folder, url: &str) -> Self {
+        Self::spawn(folder, url, Some(ACCOUNTS))
+    }
+
     fn spawn(folder: &Folder, url: &str, task: Option<&str>) -> Self {
-        let complaints = folder.file("stderr");
-        let stderr = OpenOptions::new().append(true).create(true).open(complaints).unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--ignored", "--exact", "one_worker", "--nocapture"])
-            .env(FOLDER, folder.path())
-            .env(URL, url)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .kill_on_drop(true);
+        let mut command = folder.process("one_worker");
+        command.env(FOLDER, folder.path()).env(URL, url);
         if let Some(task) = task {
             command.env(task, "yes");
         }

@@ -1,6 +1,9 @@
 //! What tests of behaviour share: places to run in, journals of what handlers saw, deadlines.
 #![expect(clippy::missing_panics_doc, reason = "what goes wrong in a test ends the test")]
 
+pub mod accounts;
+pub mod dice;
+pub mod folder;
 pub mod journal;
 pub mod parcels;
 pub mod patient;
@@ -10,6 +13,8 @@ pub mod time;
 use kairo::prelude::*;
 
 pub use self::{
+    dice::Dice,
+    folder::{Book, Folder},
     journal::{Gate, Journal},
     patient::dies_at_first,
     place::{Place, on_each_store},

@@ -42,7 +42,7 @@ fn a_file_opens_with_the_question_that_it_answers() {
 #[test]
 fn a_file_has_at_most_400_lines() {
     let long: Vec<_> = (all().into_iter())
-        .filter(|(path, text)| LINES_MAX < text.lines().count())
+        .filter(|(_, text)| LINES_MAX < text.lines().count())
         .map(|(path, text)| format!("{path} has {} lines", text.lines().count()))
         .collect();
     assert_none("a file has at most 400 lines", &long);

@@ -7,7 +7,14 @@ mod parse;
 
 use proc_macro2::TokenStream;
 
-use crate::mistakes::Mistakes;
+use crate::{block::Block, mistakes::Mistakes};
+
+const BLOCK: Block = Block {
+    name: "aggregate",
+    one: "an aggregate",
+    method: "apply",
+    concrete: "its events are stored for one concrete type; use that",
+};
 
 /// Expands `#[aggregate]`.
 pub(crate) fn attribute(
@@ -29,6 +36,6 @@ pub(crate) fn stray(
     _attribute: TokenStream,
     item: &TokenStream,
 ) -> Option<TokenStream> {
-    mistakes.push(parse::stray(item));
+    mistakes.push(BLOCK.stray("apply", item));
     None
 }

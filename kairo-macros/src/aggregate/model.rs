@@ -1,19 +1,14 @@
 //! The rules of an aggregate.
 
 use proc_macro2::{Ident, Span};
-use syn::{ItemImpl, LitStr, Path, Type};
+use syn::{LitStr, Path, Type};
 
 use super::{
+    BLOCK,
     method::{self, Applied},
     parse::Input,
 };
-use crate::{
-    args::Args,
-    declared,
-    mistakes::Mistakes,
-    names, paths,
-    tokens::{last_segment, show},
-};
+use crate::{args::Args, declared, mistakes::Mistakes, names, paths, tokens::last_segment};
 
 /// An aggregate without mistakes, or what could be understood of one.
 pub(crate) struct Model {
@@ -42,7 +37,7 @@ pub(crate) struct Snapshots {
 /// Checks every rule.
 pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
     let args = &input.args;
-    let sound = check_block(mistakes, &input.item);
+    let sound = BLOCK.check(mistakes, &input.item);
     let ty = (*input.item.self_ty).clone();
     let ident = last_segment(&ty)?.ident.clone();
     let name = declared::name(mistakes, args, &ident, "aggregate", "which its streams begin with");
@@ -70,30 +65,6 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
     }
     let broken = !mistakes.none();
     sound.then(|| Model { library, ty, ident, name, event, strict, snapshots, applied, broken })
-}
-
-fn check_block(mistakes: &mut Mistakes, item: &ItemImpl) -> bool {
-    let before = mistakes.count();
-    let shown = show(&item.self_ty);
-    if let Some((path, _)) = &item.trait_ {
-        mistakes.on(
-            path,
-            format!(
-                "`#[aggregate]` goes on a block of the type's own: move the `#[apply]` methods to \
-                 `impl {shown} {{ .. }}`"
-            ),
-        );
-    }
-    if !item.generics.params.is_empty() {
-        mistakes.on(
-            &item.generics.params,
-            "an aggregate cannot be generic: its events are stored for one concrete type; use that",
-        );
-    }
-    if last_segment(&item.self_ty).is_none() {
-        mistakes.on(&item.self_ty, "an aggregate is a type with a name: use a struct of your own");
-    }
-    mistakes.count() == before
 }
 
 fn check_snapshots(mistakes: &mut Mistakes, args: &Args) -> Option<Snapshots> {

@@ -1,8 +1,9 @@
 //! Reads `#[aggregate]`, its block, and the `#[apply]` methods in it.
 
-use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, ImplItem, ItemFn, ItemImpl, Meta, Signature};
+use proc_macro2::TokenStream;
+use syn::{Attribute, ImplItem, ItemImpl, Meta, Signature};
 
+use super::BLOCK;
 use crate::{args::Args, mistakes::Mistakes};
 
 const KEYS: &[&str] = &["event", "strict", "snapshot_every", "snapshot_version", "crate"];
@@ -33,13 +34,7 @@ pub(crate) fn attribute(
     item: &TokenStream,
 ) -> Option<Input> {
     let args = Args::parse(mistakes, "`#[aggregate]`", KEYS, attribute);
-    let mut item = match syn::parse2::<ItemImpl>(item.clone()) {
-        Ok(item) => item,
-        Err(error) => {
-            mistakes.push(misplaced(item.clone(), error));
-            return None;
-        }
-    };
+    let mut item = BLOCK.read(mistakes, item)?;
     let mut methods = vec![];
     for item in &mut item.items {
         match item {
@@ -53,16 +48,6 @@ pub(crate) fn attribute(
         }
     }
     Some(Input { args, item, methods })
-}
-
-/// A syntax error, or an item of another kind.
-fn misplaced(item: TokenStream, error: syn::Error) -> syn::Error {
-    if syn::parse2::<syn::Item>(item).is_err() {
-        return error;
-    }
-    let message =
-        "`#[aggregate]` goes on the `impl` block with the `#[apply]` methods: move it to one";
-    syn::Error::new(error.span(), message)
 }
 
 /// Takes `#[apply]` off an item.
@@ -102,30 +87,5 @@ fn read(
 fn misused(mistakes: &mut Mistakes, found: &[Attribute]) {
     for attribute in found {
         mistakes.on(attribute, "`#[apply]` goes on a method: move it to one");
-    }
-}
-
-/// What is said to an `#[apply]` that no `#[aggregate]` has taken.
-pub(crate) fn stray(item: &TokenStream) -> syn::Error {
-    match syn::parse2::<ItemFn>(item.clone()) {
-        Ok(function) => {
-            let name = &function.sig.ident;
-            let message = match function.sig.receiver() {
-                Some(_) => format!(
-                    "`{name}` is in no aggregate: put `#[aggregate(\"its-name\")]` on the `impl` \
-                     block around it"
-                ),
-                None => format!(
-                    "`{name}` is in no aggregate: move it to an `impl` block with \
-                     `#[aggregate(\"its-name\")]` on it"
-                ),
-            };
-            syn::Error::new(name.span(), message)
-        }
-        Err(_) => syn::Error::new(
-            Span::call_site(),
-            "`#[apply]` goes on a method of an `impl` block with `#[aggregate(\"its-name\")]` on it: \
-             move it to one",
-        ),
     }
 }

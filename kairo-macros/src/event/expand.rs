@@ -6,7 +6,7 @@ use quote::{format_ident, quote, quote_spanned};
 use super::{model::Model, parse::Input, stream::Part};
 use crate::{
     names, payload,
-    tokens::{at, show, span},
+    tokens::{at, local, show, span},
 };
 
 /// The item with its derives, and all that makes it an event.
@@ -27,7 +27,7 @@ pub(crate) fn derive(model: &Model) -> TokenStream {
     let library = &model.library;
     let implementation = implementation(model);
     let entry = (!model.broken).then(|| entry(model));
-    let chain = chain(model);
+    let (chain, newtype) = (chain(model), newtype(model));
     let claim = claim(model);
     quote! {
         #[allow(dead_code, unused_qualifications, non_upper_case_globals, clippy::all, clippy::pedantic)]
@@ -36,6 +36,7 @@ pub(crate) fn derive(model: &Model) -> TokenStream {
             #implementation
             #entry
             #chain
+            #newtype
         };
         #claim
     }
@@ -105,6 +106,23 @@ fn entry(model: &Model) -> TokenStream {
         __k::event_entry::<#ident>(::core::module_path!(), #type_name)
     };
     quote!(__k::inventory::submit! { #entry })
+}
+
+/// A newtype can be made of what it holds, so that a stage can emit it.
+fn newtype(model: &Model) -> Option<TokenStream> {
+    let (ident, held) = (&model.ident, model.newtype.as_ref()?);
+    let value = local("value");
+    Some(quote! {
+        #[automatically_derived]
+        impl __k::From<&#held> for #ident
+        where
+            for<'k> #held: __k::Clone,
+        {
+            fn from(#value: &#held) -> Self {
+                Self(__k::Clone::clone(#value))
+            }
+        }
+    })
 }
 
 /// The version before this one must be the same event, one version older.

@@ -1,7 +1,7 @@
 //! The rules of an event.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{GenericParam, Generics, LitStr, Path, Type};
+use syn::{Data, DataStruct, Fields, GenericParam, Generics, LitStr, Path, Type};
 
 use super::{
     parse::Input,
@@ -22,6 +22,8 @@ pub(crate) struct Model {
     pub(crate) validate: bool,
     /// Whether the name is claimed for the whole crate.
     pub(crate) unique: bool,
+    /// What it holds, if it is a newtype.
+    pub(crate) newtype: Option<Type>,
     pub(crate) assertions: Vec<TokenStream>,
     /// Whether there are mistakes, so that only what keeps other code compiling is emitted.
     pub(crate) broken: bool,
@@ -60,10 +62,20 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Model {
         ephemeral,
         validate: validate && !broken,
         unique: !local && !broken,
+        newtype: newtype(&input.item.data).filter(|_| !broken),
         assertions: payload::assertions(&input.item.data),
         broken,
         concrete,
     }
+}
+
+/// The type of the only field of a tuple struct.
+fn newtype(data: &Data) -> Option<Type> {
+    let Data::Struct(DataStruct { fields: Fields::Unnamed(fields), .. }) = data else {
+        return None;
+    };
+    let first = fields.unnamed.first()?;
+    (fields.unnamed.len() == 1).then(|| first.ty.clone())
 }
 
 fn check_name(mistakes: &mut Mistakes, input: &Input) -> LitStr {

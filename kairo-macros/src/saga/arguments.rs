@@ -4,7 +4,10 @@ use proc_macro2::Ident;
 use syn::{FnArg, Type};
 
 use super::parse::Method;
-use crate::tokens::{Borrowed, peel, type_argument, without_self};
+use crate::{
+    returns::spelled_out,
+    tokens::{Borrowed, peel, type_argument},
+};
 
 /// One argument.
 pub(crate) struct Argument {
@@ -44,9 +47,4 @@ fn argument(written: &Type, from: Option<Ident>, saga: &Type) -> Argument {
         ((ty, borrowed), _) => (Form::Extractor(borrowed), ty),
     };
     Argument { form, ty: spelled_out(ty, saga), written: written.clone(), from }
-}
-
-/// The type with `Self` spelled out, because it is used outside the block.
-pub(crate) fn spelled_out(ty: &Type, saga: &Type) -> Type {
-    syn::parse2(without_self(ty, saga)).unwrap_or_else(|_| ty.clone())
 }

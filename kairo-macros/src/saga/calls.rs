@@ -8,9 +8,11 @@ use super::{
     hooks::Migration,
     model::{Call, Model, Step, Undo},
     resolve::Taken,
-    signature::Returns,
 };
-use crate::tokens::{local, show, span};
+use crate::{
+    returns::Returns,
+    tokens::{local, show, span},
+};
 
 /// The functions that run a method each, with the method.
 pub(super) fn calls(model: &Model) -> impl Iterator<Item = (Ident, &Call)> {

@@ -16,7 +16,14 @@ mod types;
 
 use proc_macro2::TokenStream;
 
-use crate::mistakes::Mistakes;
+use crate::{block::Block, mistakes::Mistakes};
+
+const BLOCK: Block = Block {
+    name: "saga",
+    one: "a saga",
+    method: "step",
+    concrete: "it is carried on under its name; use a concrete type",
+};
 
 /// Expands `#[saga]`.
 pub(crate) fn attribute(
@@ -37,7 +44,7 @@ pub(crate) fn stray(
     name: &'static str,
 ) -> impl Fn(&mut Mistakes, TokenStream, &TokenStream) -> Option<TokenStream> {
     move |mistakes, _attribute, item| {
-        mistakes.push(parse::stray(name, item));
+        mistakes.push(BLOCK.stray(name, item));
         None
     }
 }

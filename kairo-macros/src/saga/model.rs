@@ -3,23 +3,19 @@
 use std::time::Duration;
 
 use proc_macro2::Ident;
-use syn::{ItemImpl, LitStr, Path, Type, ext::IdentExt};
+use syn::{LitStr, Path, Type};
 
 use super::{
+    BLOCK,
     hooks::{self, Migration},
     options::OnUnknown,
     parse::{Input, Method},
-    resolve::{Place, Scope, Source, Taken},
-    signature::Returns,
+    resolve::{self, Place, Scope, Source, Taken},
     steps,
 };
 use crate::{
-    args::Args,
-    declared,
-    mistakes::Mistakes,
-    names, paths,
-    retry::Retry,
-    tokens::{last_segment, show},
+    args::Args, declared, mistakes::Mistakes, names, paths, retry::Retry, returns::Returns,
+    tokens::last_segment,
 };
 
 /// A saga without mistakes, or what could be understood of one.
@@ -104,7 +100,7 @@ impl<'a> Whole<'a> {
 /// Checks every rule.
 pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
     let args = &input.args;
-    let sound = check_block(mistakes, &input.item);
+    let sound = BLOCK.check(mistakes, &input.item);
     let ty = (*input.item.self_ty).clone();
     let ident = last_segment(&ty)?.ident.clone();
     let name = declared::name(mistakes, args, &ident, "saga", "under which its progress is stored");
@@ -145,30 +141,6 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<Model> {
     })
 }
 
-fn check_block(mistakes: &mut Mistakes, item: &ItemImpl) -> bool {
-    let before = mistakes.count();
-    let shown = show(&item.self_ty);
-    if let Some((path, _)) = &item.trait_ {
-        mistakes.on(
-            path,
-            format!(
-                "`#[saga]` goes on a block of the type's own: move the `#[step]` methods to \
-                 `impl {shown} {{ .. }}`"
-            ),
-        );
-    }
-    if !item.generics.params.is_empty() {
-        mistakes.on(
-            &item.generics.params,
-            "a saga cannot be generic: it is carried on under its name; use a concrete type",
-        );
-    }
-    if last_segment(&item.self_ty).is_none() {
-        mistakes.on(&item.self_ty, "a saga is a type with a name: use a struct of your own");
-    }
-    mistakes.count() == before
-}
-
 fn options(mistakes: &mut Mistakes, args: &Args) -> SagaOptions {
     let on = args.string(mistakes, "on", "order.placed");
     if let Some(on) = &on {
@@ -193,12 +165,7 @@ fn options(mistakes: &mut Mistakes, args: &Args) -> SagaOptions {
 fn output(mistakes: &mut Mistakes, args: &Args, sources: &[Source]) -> usize {
     let last = sources.len().saturating_sub(1);
     let Some(name) = args.word(mistakes, "output", "create_order") else { return last };
-    let Some(step) = sources.iter().position(|source| source.step == name) else {
-        let known: Vec<_> = sources.iter().map(|it| it.step.unraw().to_string()).collect();
-        let hint = names::hint(&name.to_string(), known.iter().map(String::as_str));
-        mistakes.at(name.span(), format!("the saga has no step `{name}`: {hint}"));
-        return last;
-    };
+    let Some(step) = resolve::named(mistakes, sources, &name) else { return last };
     if sources[step].conditional {
         let message = format!(
             "`{name}` has a `when`, so it may have no output for the saga to return: use a step \

@@ -5,11 +5,11 @@ use std::time::Duration;
 use proc_macro2::{Ident, Span};
 use syn::{Type, ext::IdentExt};
 
-use super::signature::is_unit;
 use crate::{
     args::Args,
     mistakes::Mistakes,
     retry::{self, Retry},
+    returns::is_unit,
     tokens::show,
 };
 

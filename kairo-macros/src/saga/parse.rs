@@ -1,8 +1,9 @@
 //! Reads `#[saga]`, its block, and the methods in it.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemFn, ItemImpl, Meta, Signature, parse_quote};
+use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, Meta, Signature, parse_quote};
 
+use super::BLOCK;
 use crate::{args::Args, mistakes::Mistakes};
 
 const KEYS: &[&str] =
@@ -125,13 +126,7 @@ pub(crate) fn attribute(
     item: &TokenStream,
 ) -> Option<Input> {
     let args = Args::parse(mistakes, "`#[saga]`", KEYS, attribute);
-    let mut item = match syn::parse2::<ItemImpl>(item.clone()) {
-        Ok(item) => item,
-        Err(error) => {
-            mistakes.push(misplaced(item.clone(), error));
-            return None;
-        }
-    };
+    let mut item = BLOCK.read(mistakes, item)?;
     let mut methods = vec![];
     for item in &mut item.items {
         match item {
@@ -142,15 +137,6 @@ pub(crate) fn attribute(
         }
     }
     Some(Input { args, item, methods })
-}
-
-/// A syntax error, or an item of another kind.
-fn misplaced(item: TokenStream, error: syn::Error) -> syn::Error {
-    if syn::parse2::<syn::Item>(item).is_err() {
-        return error;
-    }
-    let message = "`#[saga]` goes on the `impl` block with the `#[step]` methods: move it to one";
-    syn::Error::new(error.span(), message)
 }
 
 fn method(mistakes: &mut Mistakes, function: &mut ImplItemFn) -> Method {
@@ -216,24 +202,4 @@ fn misused(mistakes: &mut Mistakes, found: &[Attribute]) {
         let name = word(attribute).unwrap_or_default();
         mistakes.on(attribute, format!("`#[{name}]` goes on a method: move it to one"));
     }
-}
-
-/// What is said to an attribute that no `#[saga]` has taken.
-pub(crate) fn stray(attribute: &str, item: &TokenStream) -> syn::Error {
-    let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
-        let message = format!(
-            "`#[{attribute}]` goes on a method of an `impl` block with `#[saga(\"its-name\")]` on \
-             it: move it to one"
-        );
-        return syn::Error::new(Span::call_site(), message);
-    };
-    let name = &function.sig.ident;
-    let message = if function.sig.receiver().is_some() {
-        format!("`{name}` is in no saga: put `#[saga(\"its-name\")]` on the `impl` block around it")
-    } else {
-        format!(
-            "`{name}` is in no saga: move it to an `impl` block with `#[saga(\"its-name\")]` on it"
-        )
-    };
-    syn::Error::new(name.span(), message)
 }

@@ -6,13 +6,11 @@
 use proc_macro2::Ident;
 use syn::{Type, ext::IdentExt};
 
-use super::{
-    arguments::{Argument, Form},
-    signature::is_unit,
-};
+use super::arguments::{Argument, Form};
 use crate::{
     mistakes::Mistakes,
     names,
+    returns::is_unit,
     tokens::{Borrowed, last_segment, show, type_argument},
 };
 
@@ -50,6 +48,17 @@ pub(crate) struct Source {
     pub(crate) output: Type,
     /// Whether it has a `when`, and may therefore not run.
     pub(crate) conditional: bool,
+}
+
+/// The step of a name; where there is none, that is a mistake.
+pub(crate) fn named(mistakes: &mut Mistakes, steps: &[Source], name: &Ident) -> Option<usize> {
+    let found = steps.iter().position(|source| source.step == *name);
+    if found.is_none() {
+        let known: Vec<_> = steps.iter().map(|it| it.step.unraw().to_string()).collect();
+        let hint = names::hint(&name.to_string(), known.iter().map(String::as_str));
+        mistakes.at(name.span(), format!("the saga has no step `{name}`: {hint}"));
+    }
+    found
 }
 
 /// Who asks.

@@ -2,28 +2,12 @@
 
 use syn::{FnArg, GenericParam, ReceiverKind, ReturnType, Safety, Signature, Type, parse_quote};
 
-use super::{arguments::spelled_out, parse::Method};
+use super::parse::Method;
 use crate::{
     mistakes::Mistakes,
-    tokens::{Borrowed, last_segment, peel, show},
+    returns::{self, Returns, is_result, is_unit, second_argument, spelled_out},
+    tokens::{Borrowed, peel, show},
 };
-
-/// What a method returns.
-pub(crate) enum Returns {
-    /// A value, or nothing, which is `()`.
-    Value(Type),
-    /// A `Result` of a value.
-    Result { output: Type, written: Box<Type> },
-}
-
-impl Returns {
-    /// The value.
-    pub(crate) const fn output(&self) -> &Type {
-        match self {
-            Self::Value(output) | Self::Result { output, .. } => output,
-        }
-    }
-}
 
 /// `async fn(&self, ..)`; `who` is, for example, "step `charge`".
 pub(crate) fn check_run(mistakes: &mut Mistakes, who: &str, method: &Method) {
@@ -147,7 +131,7 @@ pub(crate) fn step_returns(
     let ReturnType::Type(_, written) = &method.signature.output else {
         return Returns::Value(parse_quote!(()));
     };
-    let returns = returns(written, saga);
+    let returns = returns::read(written, saga);
     let output = returns.output();
     if matches!(output, Type::ImplTrait(_)) {
         let message = format!("{who} must say what it returns: write the name of a concrete type");
@@ -173,7 +157,7 @@ pub(crate) fn hook_returns(
     let ReturnType::Type(_, written) = &method.signature.output else {
         return Returns::Value(parse_quote!(()));
     };
-    let returns = returns(written, saga);
+    let returns = returns::read(written, saga);
     if !is_unit(returns.output()) {
         let error = match &returns {
             Returns::Value(_) => None,
@@ -184,43 +168,4 @@ pub(crate) fn hook_returns(
         mistakes.on(written, message);
     }
     returns
-}
-
-fn returns(written: &Type, saga: &Type) -> Returns {
-    if !is_result(written) {
-        return Returns::Value(spelled_out(written, saga));
-    }
-    let output =
-        first_argument(written).map_or_else(|| parse_quote!(()), |ty| spelled_out(ty, saga));
-    Returns::Result { output, written: Box::new(spelled_out(written, saga)) }
-}
-
-/// Whether a type is spelled as a `Result`.
-fn is_result(ty: &Type) -> bool {
-    last_segment(ty).is_some_and(|last| last.ident.to_string().ends_with("Result"))
-}
-
-/// Whether a type is `()`.
-pub(crate) fn is_unit(ty: &Type) -> bool {
-    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
-}
-
-fn arguments(ty: &Type) -> impl Iterator<Item = &Type> {
-    let segment = last_segment(ty);
-    let arguments = segment.and_then(|segment| match &segment.arguments {
-        syn::PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
-        _ => None,
-    });
-    arguments.into_iter().flatten().filter_map(|argument| match argument {
-        syn::GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
-}
-
-fn first_argument(ty: &Type) -> Option<&Type> {
-    arguments(ty).next()
-}
-
-fn second_argument(ty: &Type) -> Option<String> {
-    arguments(ty).nth(1).map(show)
 }

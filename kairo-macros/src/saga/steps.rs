@@ -10,9 +10,9 @@ use super::{
     options::{self, Options, Undone},
     parse::{Method, Role},
     resolve::{self, Place, Source, Taken},
-    signature::{self, Returns},
+    signature,
 };
-use crate::{args::Args, mistakes::Mistakes, names, tokens::show};
+use crate::{args::Args, mistakes::Mistakes, names, returns::Returns, tokens::show};
 
 /// Fields of the generated state that are no steps.
 pub(crate) const RESERVED: &[&str] = &["phase", "input"];
@@ -199,13 +199,7 @@ fn compensations<'a>(mistakes: &mut Mistakes, whole: &Whole<'a>) -> Vec<Compensa
     let mut found = vec![];
     for method in whole.methods {
         let Role::Compensation { of: Some(named), args } = &method.role else { continue };
-        let of = whole.sources.iter().position(|source| source.step == *named);
-        if of.is_none() {
-            let known: Vec<_> =
-                whole.sources.iter().map(|it| it.step.unraw().to_string()).collect();
-            let hint = names::hint(&named.to_string(), known.iter().map(String::as_str));
-            mistakes.at(named.span(), format!("the saga has no step `{named}`: {hint}"));
-        }
+        let of = resolve::named(mistakes, whole.sources, named);
         found.push(Compensation { method, named, of, args });
     }
     found

@@ -2,10 +2,12 @@
 
 pub mod aggregates;
 pub mod checks;
+pub mod pipelines;
 pub mod sagas;
 mod text;
 
 pub use std::{
+    borrow::Cow,
     clone::Clone,
     convert::From,
     fmt::{Debug, Display, Formatter, Result as FmtResult},
@@ -22,6 +24,7 @@ pub use self::checks::{
     check_dead_letter, check_durable, check_ephemeral, check_event_name, check_pattern,
     check_temper, check_unique, check_upcast,
 };
+pub use self::pipelines::{FIRST_ATTEMPT, check_on, check_rules, stage_names};
 pub use self::sagas::check_start;
 pub use crate::{
     aggregate::{
@@ -30,7 +33,7 @@ pub use crate::{
     },
     blueprint::{
         Blueprint, Given, Migration, OnUnknown, SagaEntry, Step, StepError, StepFuture, Takes,
-        Undo, fingerprint as shape_of,
+        Undo, fingerprint as shape_of, pipeline::PipelineEntry,
     },
     documents::{Collection, EntityEntry, EventNames, Index},
     error::{DecodeError, Error},
@@ -58,6 +61,10 @@ pub use crate::{
         },
     },
     journal::{Phase, slot::Slot},
+    pipeline::{
+        Emission, EmittedFrom, Miss, Pipeline, PipelineError, Repeat, Run, Settings, Stage, Tells,
+        Yields, run_pipeline,
+    },
     repository::{
         Created, Deleted, Emits, Entity, Field, HookCalls, Hooks, Patch, Updated, Upgrade,
         Versioned, decode_shape, entity_entry,
@@ -68,6 +75,6 @@ pub use crate::{
         storable::{Fallible, Shown, ShownAsIs, ShownByName, Storable, run_step},
     },
     store::BoxFuture,
-    validation::{Validate, Violations},
+    validation::{CheckedByRules, Ruled, Unruled, Validate, Violations},
 };
 pub use ::{inventory, serde, serde_json};

@@ -17,10 +17,22 @@
 //! | `kairo_dead_letter` | events that handlers could not process; `due` is set while one is reprocessed |
 //! | `kairo_timetable` | events that are not due yet |
 //! | `kairo_saga` | a row for each saga: `owner` carries it on, `epoch` rises with each claim and `revision` with each change, `state` is JSON |
+//! | `kairo_mark` | events that subscriptions have handled with effects of which each may happen once |
+//! | `kairo_collection` | the tables of documents, one for each collection, under its own name |
 //! | `kairo_value` | single values: `created` is when the store was made, `epoch` that of the last claim, `newest` the sequence that the log had reached when events were last deleted |
 //!
 //! ```sql
 //! SELECT time, payload ->> 'email' FROM kairo_log WHERE name = 'user.created';
+//! ```
+//!
+//! A table of documents has the columns `id`, `version` (rises with each change), `schema` (the version
+//! of its shape), `created`, `changed` and `body`, which is JSON. Its indexes are
+//! `kairo_index:<table>.<field>` and `kairo_unique:<table>.<field>`, over
+//! `json_extract(body, '$.<field>')`; a query that says it in the same way uses them. Other indexes
+//! stay as they are.
+//!
+//! ```sql
+//! SELECT id, body ->> 'name' FROM users WHERE json_extract(body, '$.email') = 'ada@example.org';
 //! ```
 //!
 //! # The keys in Redis
@@ -42,6 +54,9 @@
 //! | `sagas-due:<saga>`, `sagas-of:<owner>`, `saga-owners` | those that go on: by when they are due where nobody has them, else with their owners |
 //! | `sagas-ended` | those that are over, by their end |
 //! | `members`, `leases` | the processes that share the store |
+//! | `marked`, `marks:<name>`, `marks-at:<name>` | subscriptions with marks; the events that one has handled with all their effects, and when |
+//! | `collections`, `documents:<table>`, `document-ids:<table>` | the indexes of each collection, as JSON; its documents by id, each behind its version, when it was made, the version of its shape and when it changed; their ids in order |
+//! | `document-owners:<table>:<field>`, `document-index:<table>:<field>`, `document-entries:<table>` | who has a unique value; ids by value; what indexes list of each document |
 //! | `client:<id>` | what a process asked for lately, so that it can ask again; it goes by itself |
 //! | `meta` | single values, such as `schema` and the last `sequence` |
 //!
@@ -57,6 +72,18 @@
 //! | `kairo_subscription`, `kairo_share` | a row for each subscription, and one for each set of its partitions that are claimed together |
 //! | `kairo_member` | the processes that share the work, while their leases run |
 //! | `kairo_store`, `kairo_schema` | which log this is, and the migrations that have run |
+//!
+//! | `kairo_mark` | events that subscriptions have handled, together with all their effects |
+//! | `kairo_collection` | the collections of documents, and the indexes that are kept as they are declared |
+//!
+//! A collection of documents is a table that is called as the collection says, with the columns `id`,
+//! `version`, `schema` (the version of the body's shape), `created`, `changed` and `body`, which is
+//! `jsonb`. Anybody can query it, and put more indexes and views on it; what is changed there by hand
+//! has no event. A field is found by its index where it is written as Kairo writes it:
+//!
+//! ```sql
+//! SELECT body FROM users WHERE nullif(body->'email', 'null'::jsonb) = '"a@b.c"';
+//! ```
 //!
 //! `kairo_gone`, `kairo_snapshot`, `kairo_parked`, `kairo_dead_letter`, `kairo_timetable` and
 //! `kairo_saga` are as in SQLite; `claim`, `waits`, `held` and `ended` of a saga are for the store
@@ -121,8 +148,14 @@ const SCHEMES: &[(&str, Open)] = &[
 pub(crate) const URL_DEFAULT: &str =
     if cfg!(feature = "sqlite") { "sqlite://kairo.db" } else { "memory:" };
 
-/// Schemes that other builds may have.
-const ELSEWHERE: &[&str] = &["sqlite", "postgres", "postgresql", "redis", "rediss", "nats"];
+/// Schemes that a build can have, and the features that bring them.
+const FEATURES: &[(&str, &str)] = &[
+    ("redis", "redis"),
+    ("rediss", "redis"),
+    ("sqlite", "sqlite"),
+    ("postgres", "postgres"),
+    ("postgresql", "postgres"),
+];
 
 /// Opens the store that a URL names, making it first where it is new.
 ///
@@ -165,12 +198,17 @@ pub async fn open(url: &str, clock: &Clock) -> Result<Arc<dyn Backend>> {
 }
 
 fn unknown_scheme(url: &StoreUrl) -> Error {
-    let schemes: Vec<_> = SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
+    let mut schemes: Vec<_> = SCHEMES.iter().map(|(scheme, _)| *scheme).collect();
     let here = url::quoted(&schemes, ":");
     let scheme = url.scheme();
-    let allowed = if ELSEWHERE.contains(&scheme) {
-        format!("this build does not have the back end `{scheme}`; it has {here}")
+    let feature = FEATURES.iter().find(|(known, _)| *known == scheme);
+    let allowed = if let Some((_, feature)) = feature {
+        format!(
+            "this build does not have the back end `{scheme}`: turn on the feature `{feature}` of \
+             `kairo`; it has {here}"
+        )
     } else {
+        schemes.extend(FEATURES.iter().map(|(scheme, _)| *scheme));
         let hint = url::hint(scheme, &schemes);
         format!("no back end has the scheme `{scheme}`{hint}; this build has {here}")
     };
@@ -196,10 +234,18 @@ mod tests {
     fn what_cannot_be_opened_says_what_can() {
         check_refused("memroy:", "`memroy:` is not valid");
         check_refused("memroy:", "did you mean `memory`?");
-        check_refused("nats://ada:secret@db/shop", "does not have the back end `nats`");
+        check_refused("postgress://db/shop", "`postgress://db/shop` is not valid");
+        check_refused("postgress://db/shop", "did you mean `postgres`?");
+        check_refused("nats://ada:secret@db/shop", "`nats://…@db/shop` is not valid: no back end");
         check_refused("shop.db", "such as `memory:` or `sqlite://shop.db`");
         check_refused("memory:shop", "write `memory:`");
         check_refused("memory:?size=3", "there is no option `size`; `memory:` has `shared`");
         check_refused("memory:?shared=yes", "`shared` is `true` or `false`");
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn what_a_feature_brings_says_which() {
+        check_refused("postgresql://db/shop", "turn on the feature `postgres` of `kairo`");
     }
 }

@@ -11,6 +11,8 @@ const WHAT: &str = "store URL";
 #[derive(Clone, Debug)]
 pub(super) struct StoreUrl {
     scheme: String,
+    /// `//` where it is written so.
+    slashes: &'static str,
     place: String,
     options: Vec<(String, String)>,
 }
@@ -27,9 +29,11 @@ impl StoreUrl {
             .filter(|(scheme, _)| is_scheme(scheme))
             .ok_or_else(|| Error::invalid(WHAT, redacted(text), FORM))?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (slashes, place) = place.strip_prefix("//").map_or(("", place), |place| ("//", place));
         let mut url = Self {
             scheme: scheme.to_ascii_lowercase(),
-            place: place.strip_prefix("//").unwrap_or(place).to_owned(),
+            slashes,
+            place: place.to_owned(),
             options: Vec::new(),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -90,7 +94,7 @@ impl StoreUrl {
 
     /// The URL without options and without a user's name and password.
     pub(super) fn shown(&self) -> String {
-        redacted(&format!("{}:{}", self.scheme, self.place))
+        redacted(&format!("{}:{}{}", self.scheme, self.slashes, self.place))
     }
 }
 
@@ -111,7 +115,10 @@ fn redacted(text: &str) -> String {
 /// A list of values for a message, each followed by `suffix`.
 pub(super) fn quoted(values: &[&str], suffix: &str) -> String {
     let quoted: Vec<_> = values.iter().map(|value| format!("`{value}{suffix}`")).collect();
-    quoted.join(" and ")
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 /// `` (did you mean `..`?)`` where a known value is near.
@@ -150,6 +157,19 @@ mod tests {
         let url = StoreUrl::parse("sqlite:x?synchronos=full").unwrap();
         let error = url.options(["synchronous"]).unwrap_err().to_string();
         assert!(error.contains("did you mean `synchronous`?"), "{error}");
+    }
+
+    #[test]
+    fn a_list_is_one_for_people() {
+        let lists = [&["a"][..], &["a", "b"], &["a", "b", "c"]].map(|list| quoted(list, ":"));
+        assert_eq!(lists, ["`a:`", "`a:` and `b:`", "`a:`, `b:` and `c:`"]);
+    }
+
+    #[test]
+    fn a_url_is_shown_as_it_was_written() {
+        for url in ["memory:", "sqlite:shop.db", "sqlite:///var/shop.db", "redis://db:1/0"] {
+            assert_eq!(StoreUrl::parse(url).unwrap().shown(), url);
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Ephemerals {
             generation: 0,
             edit: None,
             states: Arc::clone(states),
-            saga: None,
+            whole: None,
         };
         let listed = Listed { call: spec.call(), handler: Arc::new(Handler { spec, first }) };
         let interest = &listed.handler.spec.interest;

@@ -28,7 +28,7 @@ use std::{
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-pub(crate) use self::publish::{Bus, append_all, durable_draft};
+pub(crate) use self::publish::{Bus, append_all, check_metadata, durable_draft, publish_on};
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,

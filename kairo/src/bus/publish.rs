@@ -322,6 +322,14 @@ impl Options {
     }
 }
 
+/// Publishes an event for the library itself.
+pub(crate) fn publish_on<'a, E: Publishable + 'a>(
+    shared: &'a Arc<Shared>,
+    event: E,
+) -> Publish<'a, E, impl Run<'a, E>> {
+    Request::of(Ok(Bus::Borrowed(shared)), event)
+}
+
 async fn publish(
     shared: &Arc<Shared>,
     scope: Option<&Scope>,
@@ -364,7 +372,7 @@ impl Ready {
     }
 }
 
-fn check_metadata(metadata: &Metadata) -> Result {
+pub(crate) fn check_metadata(metadata: &Metadata) -> Result {
     let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
     if METADATA_MAX < bytes {
         let value = format!("{bytes} bytes");

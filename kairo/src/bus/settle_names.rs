@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    delivery::{Backend, SubscriptionRow},
+    delivery::Backend,
     engine::dispatch::spec::Spec,
     error::{Error, Result, WiringError},
     handler::entry::HandlerEntry,
@@ -27,10 +27,10 @@ pub(super) async fn settle_names(
             tracing::warn!(subscription = name, "there is no such subscription to forget");
         }
     }
-    let stored = backend.subscriptions().await?;
+    let stored = backend.subscription_names().await?;
     let orphans = orphans(&stored, specs);
     let is_stored =
-        |name: &str| stored.binary_search_by(|row| row.subscription.as_str().cmp(name)).is_ok();
+        |name: &str| stored.binary_search_by(|stored| stored.as_str().cmp(name)).is_ok();
     let new = specs.iter().filter(|spec| spec.renamed_from.is_none() && !is_stored(&spec.name));
     let mistakes = if orphans.is_empty() { Vec::new() } else { renames(&orphans, new) };
     if !mistakes.is_empty() {
@@ -43,10 +43,9 @@ pub(super) async fn settle_names(
 }
 
 /// The names in the store that no handler of this binary has. Both lists are sorted by name.
-fn orphans(stored: &[SubscriptionRow], specs: &[Spec]) -> Vec<String> {
+fn orphans(stored: &[String], specs: &[Spec]) -> Vec<String> {
     let runs = |name: &str| specs.binary_search_by(|spec| (*spec.name).cmp(name)).is_ok();
-    let names = stored.iter().map(|row| row.subscription.as_str());
-    let mut orphans: Vec<_> = names.filter(|name| !runs(name)).map(str::to_owned).collect();
+    let mut orphans: Vec<_> = stored.iter().filter(|name| !runs(name)).cloned().collect();
     if !orphans.is_empty() {
         // Handlers that another process runs, or another start, are no orphans.
         let linked = inventory::iter::<HandlerEntry>.into_iter().map(|entry| entry.name);

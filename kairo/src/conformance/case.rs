@@ -1,14 +1,14 @@
 //! What a law works with: a store, and names that no other law uses in it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{borrow::Borrow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 use crate::{
     clock::{Clock, Timestamp, after},
     delivery::{
-        Backend, Checkpoint, Claim, Claimed, DeadLetter, FailedAttempt, LetterState, Parked,
-        ParkedState, Progress, Reason, partition::PARTITIONS_MAX,
+        Backend, Checkpoint, Claim, Claimed, DeadLetter, FailedAttempt, LetterState, Mark, MarkKey,
+        Parked, ParkedState, Progress, Reason, partition::PARTITIONS_MAX,
     },
     error::Result,
     event::{
@@ -209,7 +209,7 @@ impl Case {
         loop {
             let page = self.store.read_log(after, &selection, limit).await?;
             assert!(page.events.len() <= limit, "a page holds {} of {limit}", page.events.len());
-            events.extend(page.events);
+            events.extend(page.events.into_iter().map(Arc::new));
             if page.complete {
                 return Ok(events);
             }
@@ -317,6 +317,13 @@ impl Case {
         }
     }
 
+    /// A mark of a new event in a subscription, outside of any claim.
+    pub(super) fn mark(&self, name: &str) -> Mark {
+        let key =
+            MarkKey { subscription: self.subscription(name), generation: 1, event: self.new_id() };
+        Mark { key, epoch: None, position: Position::at_sequence(1), time: self.now() }
+    }
+
     /// Claims a subscription and buries letters under it.
     pub(super) async fn bury(&self, name: &str, bury: Vec<DeadLetter>) -> Result<Claimed> {
         let claimed = self.claim(name).await?;
@@ -337,8 +344,8 @@ pub(super) fn later(time: Timestamp, seconds: u64) -> Timestamp {
 }
 
 /// The ids of events, in their order.
-pub(super) fn ids(events: &[Arc<Recorded>]) -> Vec<Uuid> {
-    events.iter().map(|recorded| recorded.event.id).collect()
+pub(super) fn ids(events: &[impl Borrow<Recorded>]) -> Vec<Uuid> {
+    events.iter().map(|recorded| recorded.borrow().event.id).collect()
 }
 
 /// Whether two values agree in every field.

@@ -214,8 +214,12 @@ pub async fn removing_a_subscription_removes_its_rows_and_letters_stay(case: Cas
 async fn row(case: &Case, name: &str) -> Result<Option<SubscriptionRow>> {
     let rows = case.store.subscriptions().await?;
     assert!(rows.is_sorted_by(|a, b| a.subscription < b.subscription), "listed by name");
+    let names = case.store.subscription_names().await?;
+    assert!(names.is_sorted(), "their names are listed by name, too");
     let name = case.subscription(name);
-    Ok(rows.into_iter().find(|row| row.subscription == name))
+    let row = rows.into_iter().find(|row| row.subscription == name);
+    assert_eq!(names.contains(&name), row.is_some());
+    Ok(row)
 }
 
 /// Even when the name is claimed again.

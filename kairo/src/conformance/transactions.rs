@@ -70,12 +70,18 @@ pub async fn nothing_of_an_open_transaction_is_seen(case: Case) -> Result {
     transaction.write(append(&case, "one", Version::At(1))).await?;
     transaction.write(insert(&case, users, "u1")).await?;
     assert_eq!(case.version_of("one").await?, 1);
-    assert_eq!(case.events_named("happened", 100).await?.len(), 1);
+    // A transaction of somebody else may keep readers from the end of the log.
+    assert!(case.events_named("happened", 100).await?.len() <= 1);
     assert!(!case.has(users, "u1").await?);
     transaction.commit(Unit::default()).await?;
-    assert_eq!(case.events_named("happened", 100).await?.len(), 2);
     assert!(case.has(users, "u1").await?);
-    Ok(())
+    let both = async {
+        while case.events_named("happened", 100).await?.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(super::case::PATIENCE, both).await.expect("both events come in")
 }
 
 /// Versions, derived ids and documents.

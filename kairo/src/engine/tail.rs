@@ -77,9 +77,9 @@ impl Tail {
         Some((events, end))
     }
 
-    fn push(&self, events: Vec<Arc<Recorded>>, end: Position) {
+    fn push(&self, events: Vec<Recorded>, end: Position) {
         let mut ring = self.lock();
-        for event in events {
+        for event in events.into_iter().map(Arc::new) {
             ring.bytes += weight(&event);
             ring.events.push_back(event);
             while BYTES_MAX < ring.bytes

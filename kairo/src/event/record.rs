@@ -103,7 +103,7 @@ pub struct EventData {
 }
 
 /// An event in its place in the log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recorded {
     /// Where it stands in the log.
     pub position: Position,

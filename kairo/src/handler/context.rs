@@ -70,21 +70,28 @@ pub struct Context {
     /// What tells an edited payload from the original one.
     pub(crate) edit: Option<Uuid>,
     pub(crate) states: Arc<States>,
-    /// The saga whose step runs.
-    pub(crate) saga: Option<SagaRun>,
+    /// The saga or the pipeline of which a part runs.
+    pub(crate) whole: Option<Whole>,
 }
 
 /// What the place of a compensation has behind that of its step.
 pub(crate) const UNDO: &str = "/undo";
 
-/// The saga whose step runs.
+/// The saga or the pipeline of which a part runs.
 #[derive(Clone, Debug)]
-pub(crate) struct SagaRun {
+pub(crate) struct Whole {
     pub(crate) id: Uuid,
-    /// That of the claim under which it runs.
-    pub(crate) epoch: u64,
+    /// That of the claim under which a saga runs; a pipeline has none.
+    pub(crate) epoch: Option<u64>,
     pub(crate) correlation: Uuid,
     pub(crate) depth: u32,
+}
+
+impl Whole {
+    /// Whether it is a saga's.
+    pub(crate) const fn is_saga(&self) -> bool {
+        self.epoch.is_some()
+    }
 }
 
 impl Context {
@@ -113,12 +120,12 @@ impl Context {
             generation: 0,
             edit: None,
             states: Arc::default(),
-            saga: None,
+            whole: None,
         }
     }
 
-    /// The event that is being handled; `None` for an ephemeral one, which has no envelope, and in a
-    /// step of a saga.
+    /// The event that is being handled; `None` for an ephemeral one, which has no envelope, in a step
+    /// of a saga, and in a pipeline that no handler runs.
     #[must_use]
     pub const fn event(&self) -> Option<&AnyEvent> {
         self.event.as_ref()
@@ -142,9 +149,9 @@ impl Context {
     /// Ephemeral events have no identity, so for them the key is a new one each time.
     #[must_use]
     pub fn idempotency_key(&self) -> Uuid {
-        match (&self.event, &self.saga) {
-            (Some(event), _) => derived_id(self, event.id(), "", 0),
-            (None, Some(saga)) => derived_id(self, saga.id, "", 0),
+        match (&self.whole, &self.event) {
+            (Some(whole), _) => derived_id(self, whole.id, "", 0),
+            (None, Some(event)) => derived_id(self, event.id(), "", 0),
             (None, None) => Clock::system().new_id(),
         }
     }
@@ -204,9 +211,9 @@ pub(crate) fn derived_id(context: &Context, cause: Uuid, name: &str, ordinal: u3
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument of a handler or a step",
+    message = "`{Self}` cannot be an argument of a handler, a step or a stage",
     label = "not something that a run can give",
-    note = "a handler's first argument is its event; every further one, and what a step of a saga takes by value, is an extractor: `State<T>`, `Publisher`, `Attempt`, `Context`, or your own type with `impl kairo::FromContext`",
+    note = "a handler's first argument is its event, a stage's what flows by; every further one, and what a step of a saga takes by value, is an extractor: `State<T>`, `Publisher`, `Attempt`, `Context`, or your own type with `impl kairo::FromContext`",
     note = "to receive a shared value of this type, write `State<{Self}>` and call `.state(..)` when the application is built"
 )]
 pub trait FromContext: Sized + Send {
@@ -267,8 +274,8 @@ impl FromContext for Context {
     }
 }
 
-/// A key that is the same for every attempt at a step, a compensation, or an event in its
-/// subscription: hand it to services outside, so that they do the same thing once.
+/// A key that is the same for every attempt at a step, a compensation, a stage of a pipeline, or an
+/// event in its subscription: hand it to services outside, so that they do the same thing once.
 ///
 /// It is written as a UUID. In a saga it also says [where](Self::place) it comes from, and under
 /// which [epoch](Self::epoch).
@@ -295,13 +302,13 @@ impl IdempotencyKey {
     }
 
     /// What it is the key of: `order/charge_payment` for a step, `order/charge_payment/undo` for its
-    /// compensation, or the name of a subscription.
+    /// compensation, `pipeline:order/enrich` for a stage, or the name of a subscription.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// Rises whenever another process takes the saga over; 0 in a handler. A service that has seen a
+    /// Rises whenever another process takes the saga over; 0 elsewhere. A service that has seen a
     /// higher one for the same saga can refuse this call, which comes from an owner that was thought
     /// dead.
     #[must_use]
@@ -319,7 +326,8 @@ impl fmt::Display for IdempotencyKey {
 #[diagnostic::do_not_recommend]
 impl FromContext for IdempotencyKey {
     async fn from_context(context: &Context) -> Result<Self, Failure> {
-        let step = context.subscription.strip_suffix(UNDO).filter(|_| context.saga.is_some());
+        let is_step = context.whole.as_ref().is_some_and(Whole::is_saga);
+        let step = context.subscription.strip_suffix(UNDO).filter(|_| is_step);
         let undoes = step.map(|step| {
             let step = Context { subscription: step.into(), ..context.clone() };
             step.idempotency_key()
@@ -328,7 +336,7 @@ impl FromContext for IdempotencyKey {
             id: context.idempotency_key(),
             undoes,
             place: Arc::clone(&context.subscription),
-            epoch: context.saga.as_ref().map_or(0, |saga| saga.epoch),
+            epoch: context.whole.as_ref().and_then(|whole| whole.epoch).unwrap_or(0),
         })
     }
 }

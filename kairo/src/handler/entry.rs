@@ -168,6 +168,8 @@ pub struct HandlerEntry {
     pub ephemeral: bool,
     /// Whether it is an `#[on_dead_letter]`, whose own failures make no further events.
     pub on_dead_letter: bool,
+    /// Whether it runs a pipeline, which then is its service.
+    pub pipeline: bool,
     /// Its options.
     pub options: Options,
     /// The service whose method it is.
@@ -206,6 +208,7 @@ impl HandlerEntry {
             open: intake.open,
             ephemeral: intake.ephemeral,
             on_dead_letter: false,
+            pipeline: false,
             options: Options::DEFAULT,
             service: None,
             needs: Vec::new,

@@ -51,7 +51,7 @@ impl Failure {
     /// Asks the error, and the errors that caused it, for their class.
     #[must_use]
     pub fn classified(error: BoxError) -> Self {
-        let class = stated(causes(&*error)).unwrap_or(Class::Retryable);
+        let class = class_of(&*error);
         Self { class, error }
     }
 
@@ -100,7 +100,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
 
 /// What can be the error of a handler: a [`Failure`], or anything that `Box<dyn Error>` accepts.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of a handler or a step",
+    message = "`{Self}` cannot be the error of a handler, a step or a stage",
     label = "`{Self}` is not an error type",
     note = "use `kairo::Failure`, `anyhow::Error`, or a type of your own that implements `std::error::Error`"
 )]
@@ -181,6 +181,11 @@ fn causes<'a>(
         let error: &'a (dyn StdError + 'static) = *error;
         error.source()
     })
+}
+
+/// The class of an error, by its type or that of one of its causes.
+pub(crate) fn class_of(error: &(dyn StdError + 'static)) -> Class {
+    stated(causes(error)).unwrap_or(Class::Retryable)
 }
 
 /// The class that the first of these errors to have one states.

@@ -170,6 +170,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Begins a transaction that the caller's own queries can join.
     ///
+    /// In a store with one writer, such as SQLite, nobody else writes before it ends. Whoever holds it
+    /// must not wait for another commit to the same store, and should be done soon.
+    ///
     /// # Errors
     /// [`Error::Misuse`](crate::Error::Misuse) in a store without [such
     /// transactions](Features::transactions).
@@ -278,8 +281,9 @@ impl Selection {
 /// A stretch of the log.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The selected events, in log order.
-    pub events: Vec<Arc<Recorded>>,
+    /// The selected events, in log order. They lie side by side: whoever shares them puts each into
+    /// memory of its own, on the thread that will give that back.
+    pub events: Vec<Recorded>,
     /// How far the log was searched: everything selected up to here is in `events`. It is at
     /// least `after`, and beyond the last event where unselected ones follow.
     pub end: Position,

@@ -325,6 +325,10 @@ impl Deliveries for FaultyStore {
         Box::pin(self.call(Call::Subscriptions, move || self.inner.subscriptions()))
     }
 
+    fn subscription_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(self.call(Call::Subscriptions, move || self.inner.subscription_names()))
+    }
+
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
         let answer = move || self.inner.remove_subscription(subscription);
         Box::pin(self.call(Call::RemoveSubscription, answer))

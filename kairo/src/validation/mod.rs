@@ -134,6 +134,44 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violations {}
 
+/// A value that is checked if its type has rules: `(&Ruled(&value)).check()` finds the first of the two
+/// traits below that the value has.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Ruled<'a, T>(pub &'a T);
+
+/// A value with rules.
+#[doc(hidden)]
+pub trait CheckedByRules {
+    /// Checks it.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    fn check(&self) -> Result<(), Violations>;
+}
+
+impl<T: Validate> CheckedByRules for Ruled<'_, T> {
+    fn check(&self) -> Result<(), Violations> {
+        self.0.validate()
+    }
+}
+
+/// A value without.
+#[doc(hidden)]
+pub trait Unruled {
+    /// Finds nothing.
+    ///
+    /// # Errors
+    /// None: it has the form of every check.
+    fn check(&self) -> Result<(), Violations>;
+}
+
+impl<T> Unruled for &Ruled<'_, T> {
+    fn check(&self) -> Result<(), Violations> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 
 mod away;
 mod deleting;
+mod documents;
 mod locked;
 mod order;
 mod place;
@@ -13,6 +14,7 @@ mod refused;
 mod sagas;
 mod shared;
 mod steps;
+mod transactions;
 
 use std::time::Duration;
 

@@ -53,7 +53,7 @@ async fn a_newer_schema_is_refused() {
     place.store().await.unwrap().close().await.unwrap();
     run(&mut place.raw().await, "INSERT INTO kairo_schema VALUES (99)").await;
     let newer = place.store().await;
-    assert!(matches!(newer, Err(Error::NewerSchema { found: 99, known: 4, .. })), "{newer:?}");
+    assert!(matches!(newer, Err(Error::NewerSchema { found: 99, known: 5, .. })), "{newer:?}");
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use kairo::{
+    bus::Builder,
     clock::Clock,
     prelude::*,
-    saga::{Outcome, Phase, Saga as _},
+    saga::{Outcome, Phase, Saga},
 };
 use kairo_tests::support::{Gate, Journal, Place, eventually, midnight};
 
@@ -140,17 +141,22 @@ mod afterwards {
     }
 }
 
-#[tokio::test]
-async fn a_saga_of_another_shape_is_parked_and_says_so() {
-    let (place, clock) = (Place::sqlite(), Clock::manual(midnight()));
-    let old = |bare: kairo::bus::Builder| bare.saga(before::Changing).clock(clock.clone());
-    let kairo = place.start_with(old).await;
+/// A process that has this code, after one with the code of before has begun the saga.
+async fn begun_before<New: Saga + Clone>(place: &Place, new: New) -> (Kairo, Uuid) {
+    let clock = Clock::manual(midnight());
+    let kairo = place.start_with(|bare| bare.saga(before::Changing).clock(clock.clone())).await;
     let id = kairo.saga_of::<before::Changing>().unwrap().start(2).await.unwrap();
     kairo.shutdown().await.unwrap();
     drop(kairo);
     clock.advance(Duration::from_hours(2));
-    let new = |bare: kairo::bus::Builder| bare.saga(afterwards::Changing).clock(clock.clone());
-    let kairo = place.start_with(new).await;
+    let new = |bare: Builder| bare.saga(new.clone()).clock(clock.clone());
+    (place.start_with(new).await, id)
+}
+
+#[tokio::test]
+async fn a_saga_of_another_shape_is_parked_and_says_so() {
+    let place = Place::sqlite();
+    let (kairo, id) = begun_before(&place, afterwards::Changing).await;
     let sagas = kairo.saga_of::<afterwards::Changing>().unwrap();
     let outcome = sagas.outcome(id).await.unwrap();
     let Outcome::Parked { reason } = outcome else { panic!("{outcome:?}") };
@@ -191,16 +197,9 @@ mod migrated {
 
 #[tokio::test]
 async fn a_saga_of_another_shape_goes_on_where_somebody_says_how() {
-    let (place, clock) = (Place::sqlite(), Clock::manual(midnight()));
     assert_eq!(format!("{:016x}", before::Changing::SHAPE), "14cf0b324c9a714d");
-    let old = |bare: kairo::bus::Builder| bare.saga(before::Changing).clock(clock.clone());
-    let kairo = place.start_with(old).await;
-    let id = kairo.saga_of::<before::Changing>().unwrap().start(2).await.unwrap();
-    kairo.shutdown().await.unwrap();
-    drop(kairo);
-    clock.advance(Duration::from_hours(2));
-    let new = |bare: kairo::bus::Builder| bare.saga(migrated::Changing).clock(clock.clone());
-    let kairo = place.start_with(new).await;
+    let place = Place::sqlite();
+    let (kairo, id) = begun_before(&place, migrated::Changing).await;
     let sagas = kairo.saga_of::<migrated::Changing>().unwrap();
     assert_eq!(sagas.outcome(id).await.unwrap().completed().unwrap(), 3);
     kairo.shutdown().await.unwrap();

@@ -12,6 +12,7 @@ use anyhow::Result;
 
 use crate::{
     place::Folder,
+    run::bun,
     server::{Server, output},
 };
 
@@ -45,7 +46,7 @@ fn told(program: &str, arguments: &[&str]) -> String {
 }
 
 fn told_by_bun() -> String {
-    let version = output(Command::new(crate::run::bun()).arg("--version"));
+    let version = output(Command::new(bun()).arg("--version"));
     version.unwrap_or_else(|_| "not there".to_owned())
 }
 

@@ -143,7 +143,7 @@ impl State {
             end = event.position;
             if selection.has(&event.event) {
                 bytes += event.event.payload.len();
-                events.push(Arc::clone(event));
+                events.push(Recorded::clone(event));
             }
         }
         if 0 < limit && self.log.range(end.sequence.saturating_add(1)..).next().is_none() {

@@ -307,7 +307,7 @@ impl Change for Writing<'_> {
         {
             return Ok(committed);
         }
-        if 0 < races {
+        if 0 < races && !unit.appends.is_empty() {
             let lock = tables.query(LOCK).bind(streams(unit)).bind(tables.schema());
             answered(lock.execute(&mut *connection)).await?;
         }

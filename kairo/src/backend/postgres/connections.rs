@@ -56,7 +56,7 @@ pub(super) async fn connect(options: &PgConnectOptions, failing: &Failing) -> Re
     });
     match opened.await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(failing.of("connecting to", error)),
+        Ok(Err(error)) => Err(failing.connecting(error)),
         Err(_) => Err(failing.late("connecting to", "no answer", CONNECT_MAX)),
     }
 }

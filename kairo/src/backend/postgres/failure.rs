@@ -56,6 +56,15 @@ impl Failing {
         Error::Store { action: format!("{action} the store `{}`", self.url), source }
     }
 
+    /// An error at connecting; where the server has said no, in its own words.
+    pub(super) fn connecting(&self, error: sqlx::Error) -> Error {
+        const CONNECTING: &str = "connecting to";
+        match error.as_database_error() {
+            Some(refused) => self.of(CONNECTING, refused.message().to_owned()),
+            None => self.of(CONNECTING, error),
+        }
+    }
+
     /// What [`Trouble`] is to the caller.
     pub(super) fn trouble(&self, action: &str, trouble: Trouble) -> Error {
         match trouble {

@@ -268,7 +268,7 @@ impl PostgresStore {
         let mut events = recorded(&rows, 0).map_err(|error| self.unreadable(error))?;
         events.sort_unstable_by_key(|event| event.position);
         events.dedup_by_key(|event| event.position);
-        Ok(events)
+        Ok(events.into_iter().map(Arc::new).collect())
     }
 
     pub(super) async fn stream(
@@ -287,6 +287,7 @@ impl PostgresStore {
             statement.bind(int(limit as u64)).bind(int(PAGE_BYTES_MAX as u64))
         };
         let rows = self.shared.pool.fetch("reading", statement).await?;
-        recorded(&rows, 0).map_err(|error| self.unreadable(error))
+        let events = recorded(&rows, 0).map_err(|error| self.unreadable(error))?;
+        Ok(events.into_iter().map(Arc::new).collect())
     }
 }

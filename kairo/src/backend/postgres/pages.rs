@@ -1,7 +1,5 @@
 //! Pages: a stretch of the log, cut where it has enough events, or enough of their payloads.
 
-use std::sync::Arc;
-
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
@@ -95,7 +93,7 @@ pub(super) fn statement(
 /// What one look at the log has found.
 pub(super) struct Looked {
     pub(super) gate: Gate,
-    events: Vec<Arc<Recorded>>,
+    events: Vec<Recorded>,
     /// The last event that was searched, selected or not.
     searched_to: Option<Position>,
     /// Whether there may be more behind that, or selected events that the page had no room for.
@@ -154,12 +152,12 @@ pub(super) fn found(row: &PgRow, first: usize) -> sqlx::Result<Option<Position>>
 pub(super) fn recorded<'r>(
     rows: impl IntoIterator<Item = &'r PgRow>,
     first: usize,
-) -> sqlx::Result<Vec<Arc<Recorded>>> {
+) -> sqlx::Result<Vec<Recorded>> {
     let mut names = Names::default();
     let read = |row: &PgRow| {
         let event = event(row, first + PLACE_COLUMNS, &mut names)?;
         let (position, version) = (place(row, first)?, count(row, first + 3)?);
-        Ok(Arc::new(Recorded::new(position, version, event)))
+        Ok(Recorded::new(position, version, event))
     };
     rows.into_iter().map(read).collect()
 }

@@ -13,6 +13,7 @@ use crate::{
     event::{
         name::{EventName, StreamName},
         record::{EventData, Metadata},
+        stored_name,
     },
     store::Position,
 };
@@ -59,7 +60,7 @@ impl Names {
         if self.0.len() == NAMES_MAX {
             self.0.clear();
         }
-        let name = EventName::stored(name);
+        let name = stored_name(name);
         self.0.insert(name.clone());
         name
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     clock::micros,
+    error::Error,
     journal::{Phase, SagaChange, SagaRow, SagaWrite},
     store::Unit,
 };
@@ -62,24 +63,24 @@ macro_rules! indexed {
 }
 pub(super) use indexed;
 
-const INSERT: &str = concat!(
-    "INSERT INTO {s}kairo_saga (",
-    saga_columns!(),
-    ", waits, held, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-     $15, $16, ",
-    indexed!("$5", "$6", "$8", "$15"),
-    ")"
-);
+/// A new saga.
+macro_rules! insert {
+    () => {
+        concat!(
+            "INSERT INTO {s}kairo_saga (",
+            saga_columns!(),
+            ", waits, held, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+             $13, $14, $15, $16, ",
+            indexed!("$5", "$6", "$8", "$15"),
+            ")"
+        )
+    };
+}
+
+const INSERT: &str = insert!();
 
 /// A new saga, unless its id or its key is taken.
-const START: &str = concat!(
-    "INSERT INTO {s}kairo_saga (",
-    saga_columns!(),
-    ", waits, held, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-     $15, $16, ",
-    indexed!("$5", "$6", "$8", "$15"),
-    ") ON CONFLICT DO NOTHING RETURNING 1"
-);
+const START: &str = concat!(insert!(), " ON CONFLICT DO NOTHING RETURNING 1");
 
 /// What a write sets; whoever keeps a saga has one that is live.
 macro_rules! written {
@@ -181,7 +182,7 @@ pub(super) fn bind_write(statement: Statement, write: &SagaWrite) -> Statement {
 /// Reads a saga.
 pub(super) fn read(row: &PgRow) -> sqlx::Result<SagaRow> {
     let phase: Phase =
-        row.try_get::<&str, _>(4)?.parse().map_err(|error: crate::Error| malformed(4, error))?;
+        row.try_get::<&str, _>(4)?.parse().map_err(|error: Error| malformed(4, error))?;
     Ok(SagaRow {
         id: row.try_get(0)?,
         saga: row.try_get(1)?,

@@ -128,12 +128,7 @@ impl Search {
             Condition::Le(name, value) => self.range(name, " <= ", value),
             Condition::Gt(name, value) => self.range(name, " > ", value),
             Condition::Ge(name, value) => self.range(name, " >= ", value),
-            Condition::In(name, values) => {
-                let texts = values.iter().filter(|value| !value.is_null()).map(Value::to_string);
-                self.push(&field(name));
-                self.push(" = ANY (");
-                self.give(Given::Texts(texts.collect()), "::text[]::jsonb[])");
-            }
+            Condition::In(name, values) => self.one_of(name, values),
             Condition::Like(name, form) => {
                 let literal = literal(name);
                 let _ = write!(
@@ -175,6 +170,17 @@ impl Search {
         self.push(&field(name));
         self.push(operator);
         self.give_json(value);
+    }
+
+    /// Of one value an index knows the order by id as well.
+    fn one_of(&mut self, name: &str, values: &[Value]) {
+        if let [value] = values {
+            return self.compare(name, " = ", value);
+        }
+        let texts = values.iter().filter(|value| !value.is_null()).map(Value::to_string);
+        self.push(&field(name));
+        self.push(" = ANY (");
+        self.give(Given::Texts(texts.collect()), "::text[]::jsonb[])");
     }
 
     /// Kinds follow each other in the order of `jsonb`, so a range must be kept to one of them.
@@ -309,6 +315,7 @@ mod tests {
             "((nullif(body->'a', 'null'::jsonb) = $1::text::jsonb) IS NOT TRUE)",
         );
         check(&Condition::Eq("a", Value::Null), "(false)");
+        check(&Condition::In("a", vec![Value::Null]), "(false)");
         check(&Condition::Ne("a", Value::Null), "(true)");
         check(&Condition::And(Vec::new()), "(true)");
         check(&Condition::Or(Vec::new()), "(false)");

@@ -149,7 +149,8 @@ impl Shared {
     async fn write_in(&self, connection: &mut PgConnection, unit: &Unit) -> Result<Committed> {
         changes::check(unit)?;
         let writing = Writing { unit, doubtful: false, locked: self.is_locked() };
-        let made = writing.make(connection, &self.tables, 0).await;
+        // It takes the lock of those who have lost a race, for it cannot lose one.
+        let made = writing.make(connection, &self.tables, 1).await;
         made.map_err(|trouble| self.refusal(unit, trouble))
     }
 

@@ -259,7 +259,8 @@ fn read_page(found: Value, after: Position, limit: usize) -> Read<Page> {
     let head = Position::at_sequence(number(last)?);
     let reach = Position::at_sequence(number(reach)?);
     let end = if limit == 0 { after } else { reach.max(after) };
-    Ok(Page { events: read_events(events)?, end, complete: head <= end })
+    let events = list(events)?.into_iter().map(recorded).collect::<Read<_>>()?;
+    Ok(Page { events, end, complete: head <= end })
 }
 
 pub(super) fn read_events(found: Value) -> Read<Vec<Arc<Recorded>>> {

@@ -44,26 +44,19 @@ pub(super) fn write_sagas(command: &mut Cmd, changes: &[SagaChange]) {
 
 /// All fields of a saga's hash; those that have no value are left out.
 fn write_row(command: &mut Cmd, row: &SagaRow) {
-    let mut fields: Vec<(&str, Vec<u8>)> = vec![
-        ("saga", row.saga.clone().into_bytes()),
-        ("shape", row.shape.to_string().into_bytes()),
-        ("phase", row.phase.word().into()),
-        ("due", micros(row.due)),
-        ("cancelled", u8::from(row.cancelled).to_string().into_bytes()),
-        ("epoch", row.epoch.to_string().into_bytes()),
-        ("revision", row.revision.to_string().into_bytes()),
-        ("correlation", name_of(row.correlation).into_bytes()),
-        ("depth", row.depth.to_string().into_bytes()),
-        ("started", micros(row.started)),
-        ("changed", micros(row.changed)),
-        ("state", row.state.to_vec()),
-    ];
-    fields.extend(row.key.clone().map(|key| ("key", key.into_bytes())));
-    fields.extend(row.owner.map(|owner| ("owner", name_of(owner).into_bytes())));
-    fields.extend(row.causation.map(|id| ("causation", name_of(id).into_bytes())));
-    command.arg(fields.len());
-    for (field, value) in &fields {
-        command.arg(field).arg(&value[..]);
+    let [owner, causation] = [row.owner, row.causation].map(|id| id.map(name_of));
+    let optional =
+        [("key", row.key.as_ref()), ("owner", owner.as_ref()), ("causation", causation.as_ref())];
+    let given: Vec<_> =
+        optional.into_iter().filter_map(|(field, value)| Some((field, value?))).collect();
+    command.arg(12 + given.len()).arg("saga").arg(&row.saga).arg("shape").arg(row.shape);
+    command.arg("phase").arg(row.phase.word()).arg("due").arg(row.due.as_microsecond());
+    command.arg("cancelled").arg(u8::from(row.cancelled)).arg("epoch").arg(row.epoch);
+    command.arg("revision").arg(row.revision).arg("correlation").arg(name_of(row.correlation));
+    command.arg("depth").arg(row.depth).arg("started").arg(row.started.as_microsecond());
+    command.arg("changed").arg(row.changed.as_microsecond()).arg("state").arg(&row.state[..]);
+    for (field, value) in given {
+        command.arg(field).arg(value);
     }
 }
 
@@ -73,10 +66,6 @@ fn write_state(command: &mut Cmd, write: &SagaWrite) {
     command.arg("due").arg(write.due.as_microsecond());
     command.arg("changed").arg(write.changed.as_microsecond());
     command.arg("state").arg(&write.state[..]);
-}
-
-fn micros(time: Timestamp) -> Vec<u8> {
-    time.as_microsecond().to_string().into_bytes()
 }
 
 /// What a refusal means for the change that it names; `None` if it is none that the script gives.

@@ -20,10 +20,23 @@ use crate::{
 /// The most subscriptions that are found one by one when they are claimed.
 const FOUND_MAX: usize = 32;
 
+/// The epoch of a subscription's claim: that of its row, or of the last claim of all subscriptions
+/// that there were, which writes no rows. To write each of many would be most of a start.
+macro_rules! epoch {
+    () => {
+        "max(epoch, (SELECT value FROM kairo_value WHERE name = 'claimed'))"
+    };
+}
+pub(super) use epoch;
+
 /// Where subscriptions are, as [`claimed`] reads it.
 macro_rules! columns {
     () => {
-        "SELECT name, generation, clean, low_water, finished, paused FROM kairo_subscription"
+        concat!(
+            "SELECT name, generation, clean AND epoch = ",
+            epoch!(),
+            ", low_water, finished, paused FROM kairo_subscription"
+        )
     };
 }
 
@@ -69,7 +82,7 @@ impl Taking<'_> {
         }
         let Known { mut places, are_all } = Known::read(self.connection, claims, self.epoch)?;
         if are_all {
-            let update = "UPDATE kairo_subscription SET epoch = ?1, clean = 0";
+            let update = "UPDATE kairo_value SET value = ?1 WHERE name = 'claimed'";
             self.connection.prepare_cached(update)?.execute([Count(self.epoch)])?;
         } else {
             for start in [StartAt::Now, StartAt::Beginning] {

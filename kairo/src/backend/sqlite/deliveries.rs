@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     SqliteStore,
-    claims::claim_all,
+    claims::{claim_all, epoch},
     commit::Syncing,
     inbox,
     places::{pack, unpack},
@@ -44,8 +44,11 @@ impl Deliveries for SqliteStore {
     fn release(&self, claims: Vec<(String, u64)>) -> BoxFuture<'_, Result> {
         // Where a loss of power takes it, the next start is careful without need.
         Box::pin(self.write("releasing subscriptions of", Syncing::Later, move |connection| {
-            let update = "UPDATE kairo_subscription SET clean = 1 WHERE name = ?1 AND epoch = ?2";
-            let mut update = connection.prepare_cached(update)?;
+            const UPDATE: &str = concat!(
+                "UPDATE kairo_subscription SET epoch = ?2, clean = 1 WHERE name = ?1 AND ?2 = ",
+                epoch!()
+            );
+            let mut update = connection.prepare_cached(UPDATE)?;
             for (subscription, epoch) in &claims {
                 update.execute(params![subscription, Count(*epoch)])?;
             }
@@ -55,6 +58,15 @@ impl Deliveries for SqliteStore {
 
     fn subscriptions(&self) -> BoxFuture<'_, Result<Vec<SubscriptionRow>>> {
         Box::pin(self.read(|reader| rows(&reader.connection)))
+    }
+
+    fn subscription_names(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        Box::pin(self.read(|reader| {
+            let select = "SELECT name FROM kairo_subscription ORDER BY name";
+            let mut select = reader.connection.prepare_cached(select)?;
+            let names = select.query_map([], |row| Ok(text(row, 0)?.into_owned()))?;
+            names.collect()
+        }))
     }
 
     fn remove_subscription(&self, subscription: String) -> BoxFuture<'_, Result<bool>> {
@@ -115,9 +127,12 @@ fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
     let parked = counts(connection, "SELECT subscription, count(*) FROM kairo_parked GROUP BY 1")?;
     let letters =
         counts(connection, "SELECT subscription, count(*) FROM kairo_dead_letter GROUP BY 1")?;
-    let select = "SELECT name, generation, low_water, epoch, paused, failure \
-         FROM kairo_subscription ORDER BY name";
-    let mut select = connection.prepare_cached(select)?;
+    let mut select = connection.prepare_cached(SELECT)?;
+    const SELECT: &str = concat!(
+        "SELECT name, generation, low_water, ",
+        epoch!(),
+        ", paused, failure FROM kairo_subscription ORDER BY name"
+    );
     let rows = select.query_map([], |row| {
         let (Place(low_water), Count(epoch)) = (row.get(2)?, row.get(3)?);
         let share = Share { partitions: Partitions::WHOLE, owner: None, epoch, low_water };

@@ -31,6 +31,9 @@ const SEARCHED_MAX: u64 = 10_000;
 /// is longer is read while the caller does something else.
 const SHORT_MAX: usize = 256;
 
+/// The most events for which a page has room before they are read.
+const ROOM_MAX: usize = 1_024;
+
 /// What [`recorded`] reads.
 macro_rules! select {
     ($($rest:literal),*) => {
@@ -100,7 +103,9 @@ impl Store for SqliteStore {
                 Direction::Backwards => BACKWARDS,
             };
             let (from, to, limit) = (Count(range.from), Count(range.to), Count(limit as u64));
-            collect(reader, select, &[&stream.as_str(), &from, &to, &limit])
+            let events =
+                collect(reader, select, &[&stream.as_str(), &from, &to, &limit], Vec::new())?;
+            Ok(events.into_iter().map(Arc::new).collect())
         }))
     }
 
@@ -233,7 +238,10 @@ fn page(
         Selection::All => {
             const SELECT: &str =
                 select!("WHERE ?1 < sequence AND sequence <= ?2 ORDER BY sequence LIMIT ?3");
-            collect(reader, SELECT, &[&Place(after), &Place(reach), &Count(limit as u64)])?
+            let most = usize::try_from(reach.sequence - after.sequence).unwrap_or(limit);
+            let room = Vec::with_capacity(most.min(limit).min(ROOM_MAX));
+            let values: [&dyn ToSql; 3] = [&Place(after), &Place(reach), &Count(limit as u64)];
+            collect(reader, SELECT, &values, room)?
         }
         selection => selected(reader, after, reach, selection, limit)?,
     };
@@ -253,7 +261,7 @@ fn selected(
     reach: Position,
     selection: &Selection,
     limit: usize,
-) -> rusqlite::Result<Vec<Arc<Recorded>>> {
+) -> rusqlite::Result<Vec<Recorded>> {
     let condition = Condition::new(selection, 4);
     let select = format!(
         "{} {} ORDER BY sequence LIMIT ?3",
@@ -264,7 +272,7 @@ fn selected(
     let (after, reach) = (Place(after), Place(reach));
     let mut values: Vec<&dyn ToSql> = vec![&after, &reach, &limit];
     values.extend(condition.values());
-    collect(reader, &select, &values)
+    collect(reader, &select, &values, Vec::new())
 }
 
 /// Looks at names and times at most; a payload that is larger than its page is not even read.
@@ -301,15 +309,16 @@ fn collect(
     reader: &mut Reader,
     select: &str,
     values: &[&dyn ToSql],
-) -> rusqlite::Result<Vec<Arc<Recorded>>> {
+    mut events: Vec<Recorded>,
+) -> rusqlite::Result<Vec<Recorded>> {
     let Reader { connection, common } = reader;
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query(params_from_iter(values))?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
+    let mut bytes = 0;
     while bytes < PAGE_BYTES_MAX
         && let Some(row) = rows.next()?
     {
-        let event = Arc::new(recorded(row, common)?);
+        let event = recorded(row, common)?;
         bytes += event.event.payload.len();
         events.push(event);
     }

@@ -54,7 +54,8 @@ impl Recent {
             return None;
         }
         let start = ring.events.partition_point(|event| event.position <= after);
-        let events: Vec<_> = ring.events.range(start..).take(limit).cloned().collect();
+        let events = ring.events.range(start..).take(limit);
+        let events: Vec<_> = events.map(|event| Recorded::clone(event)).collect();
         let end = events.last()?.position;
         let complete = ring.events.back().is_some_and(|newest| newest.position == end);
         Some(Page { events, end, complete })

@@ -20,6 +20,7 @@ use crate::{
         fact::{Fact, Facts},
         name::{EventName, StreamName},
         record::{EventData, Metadata},
+        stored_name,
     },
     store::Position,
 };
@@ -72,7 +73,7 @@ impl Common {
         if self.events.len() == NAMES_MAX {
             self.events.clear();
         }
-        let name = EventName::stored(name);
+        let name = stored_name(name);
         self.events.insert(name.clone());
         name
     }

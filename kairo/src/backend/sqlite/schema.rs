@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_failures.sql"),
     include_str!("migrations/0004_sagas.sql"),
     include_str!("migrations/0005_documents.sql"),
+    include_str!("migrations/0006_claims.sql"),
 ];
 
 /// The schema version that this binary knows.

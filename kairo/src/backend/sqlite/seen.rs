@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
+    claims::epoch,
     collections::Collections,
     documents,
     failure::Failing,
@@ -46,9 +47,10 @@ impl Seen<'_> {
 
 impl View for Seen<'_> {
     fn holds(&mut self, subscription: &str, epoch: u64) -> Result<bool> {
-        let select = "SELECT 1 FROM kairo_subscription WHERE name = ?1 AND epoch = ?2";
+        const SELECT: &str =
+            concat!("SELECT 1 FROM kairo_subscription WHERE name = ?1 AND ?2 = ", epoch!());
         self.look(|connection| {
-            connection.prepare_cached(select)?.exists(params![subscription, Count(epoch)])
+            connection.prepare_cached(SELECT)?.exists(params![subscription, Count(epoch)])
         })
     }
 

@@ -301,7 +301,7 @@ impl futures_util::Stream for ReadLog {
 /// The events of a page.
 type Events = stream::Iter<std::vec::IntoIter<Result<AnyEvent>>>;
 
-fn each(page: Vec<Arc<Recorded>>) -> Events {
-    let events: Vec<_> = page.into_iter().map(|event| Ok(AnyEvent::from(event))).collect();
+fn each(page: Vec<impl Into<Arc<Recorded>>>) -> Events {
+    let events: Vec<_> = page.into_iter().map(|event| Ok(AnyEvent::from(event.into()))).collect();
     stream::iter(events)
 }

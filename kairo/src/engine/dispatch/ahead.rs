@@ -1,8 +1,9 @@
 //! Reading ahead: the store reads the log on while the handlers of a subscription run.
 
-use std::{collections::VecDeque, future, sync::Arc, vec};
+use std::{future, sync::Arc, vec};
 
 use futures_util::FutureExt;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{intake::read_surely, spec::Spec};
 use crate::{
@@ -20,26 +21,25 @@ const PAGES_MAX: usize = 2;
 
 /// A stretch of the log on its way from the store to a subscription.
 pub(super) struct Ahead {
-    engine: Arc<Engine>,
-    spec: Arc<Spec>,
-    /// What reads fail with.
-    trouble: Trouble,
     open: Option<Open>,
-    pages: VecDeque<Page>,
-    reading: Option<BoxFuture<'static, Result<Page>>>,
-    /// Where reading goes on.
-    after: Position,
+    /// The page behind that, once somebody has waited for it.
+    next: Option<Page>,
+    pages: mpsc::Receiver<Result<Page>>,
+    /// Whether no more pages come.
+    is_over: bool,
+    /// What reads them; it ends with this.
+    _reader: JoinSet<()>,
 }
 
 /// What is left of the page that is being taken in.
 struct Open {
-    events: vec::IntoIter<Arc<Recorded>>,
+    events: vec::IntoIter<Recorded>,
     end: Position,
 }
 
 /// What comes next.
 pub(super) enum Next {
-    Event(Arc<Recorded>),
+    Event(Recorded),
     /// Nothing else that is wanted lies before this place.
     Scanned(Position),
     /// A page that is not there yet.
@@ -56,19 +56,18 @@ impl Ahead {
         trouble: Trouble,
         after: Position,
     ) -> Self {
-        let pages = VecDeque::with_capacity(PAGES_MAX);
-        let mut ahead = Self { engine, spec, trouble, open: None, pages, reading: None, after };
-        ahead.read_on();
-        ahead
+        let (sender, pages) = mpsc::channel(PAGES_MAX);
+        let mut reader = JoinSet::new();
+        reader.spawn(begun(Box::pin(read_on(engine, spec, trouble, after, sender))));
+        Self { open: None, next: None, pages, is_over: false, _reader: reader }
     }
 
     /// Takes what comes next, if it is there.
     pub(super) fn next(&mut self) -> Next {
         if self.open.is_none()
-            && let Some(page) = self.pages.pop_front()
+            && let Some(page) = self.next.take()
         {
             self.open = Some(Open { events: page.events.into_iter(), end: page.end });
-            self.read_on();
         }
         match &mut self.open {
             Some(open) => {
@@ -79,39 +78,34 @@ impl Ahead {
                 self.open = None;
                 Next::Scanned(end)
             }
-            None if self.reading.is_some() => Next::Later,
-            None => Next::End,
+            None if self.is_over => Next::End,
+            None => Next::Later,
         }
     }
 
-    /// Whether a page is being read. Then somebody must [wait](Self::wait) for it, also while
-    /// nothing is taken in: the read may hold what others wait for.
+    /// Whether somebody must [wait](Self::wait) for a page.
     pub(super) const fn is_reading(&self) -> bool {
-        self.reading.is_some()
+        self.next.is_none() && !self.is_over
     }
 
-    /// Waits for the page that is being read. Dropping the future loses nothing.
+    /// Waits for the next page. Dropping the future loses nothing.
     ///
     /// # Errors
     /// That of a read which the end of the bus has made final.
     pub(super) async fn wait(&mut self) -> Result {
-        let Some(reading) = &mut self.reading else { return future::pending().await };
-        let page = reading.await;
-        self.reading = None;
-        let page = page?;
-        self.after = page.end;
-        self.pages.push_back(page);
-        self.read_on();
-        Ok(())
-    }
-
-    /// Begins to read a page if there is room for it, unless the tail has it.
-    fn read_on(&mut self) {
-        let has_room = self.reading.is_none() && self.pages.len() < PAGES_MAX;
-        if has_room && self.engine.tail.read(self.after, 0).is_none() {
-            let (engine, spec) = (Arc::clone(&self.engine), Arc::clone(&self.spec));
-            let page = page(engine, spec, self.trouble.clone(), self.after);
-            self.reading = Some(begun(Box::pin(page)));
+        if !self.is_reading() {
+            return future::pending().await;
+        }
+        match self.pages.recv().await.transpose() {
+            Ok(page) => {
+                self.is_over = page.is_none();
+                self.next = page;
+                Ok(())
+            }
+            Err(error) => {
+                self.is_over = true;
+                Err(error)
+            }
         }
     }
 }
@@ -124,13 +118,25 @@ pub(super) fn begun<T: Send + 'static>(mut work: BoxFuture<'static, T>) -> BoxFu
     }
 }
 
-/// Reads a page, however often that fails.
-async fn page(
+/// Reads page after page, while there is room for them, up to where the tail begins.
+async fn read_on(
     engine: Arc<Engine>,
     spec: Arc<Spec>,
     trouble: Trouble,
-    after: Position,
-) -> Result<Page> {
+    mut after: Position,
+    pages: mpsc::Sender<Result<Page>>,
+) {
     let selection = spec.selection();
-    read_surely(&engine, &trouble, || engine.backend.read_log(after, &selection, PAGE)).await
+    while engine.tail.read(after, 0).is_none()
+        && let Ok(room) = pages.reserve().await
+    {
+        let read = || engine.backend.read_log(after, &selection, PAGE);
+        let page = read_surely(&engine, &trouble, read).await;
+        let end = page.as_ref().ok().map(|page| page.end);
+        room.send(page);
+        match end {
+            Some(end) => after = end,
+            None => return,
+        }
+    }
 }

@@ -78,7 +78,7 @@ fn empty_scope(engine: &Engine, spec: &Spec, generation: u32) -> Arc<Scope> {
         generation,
         edit: None,
         states: Arc::clone(&engine.states),
-        saga: None,
+        whole: None,
     })
 }
 

@@ -15,7 +15,7 @@ use crate::{
         name::EventName,
         record::{Draft, EventData, Metadata, TRACEPARENT},
     },
-    handler::context::{Context, SagaRun, derived_id},
+    handler::context::{Context, Whole, derived_id},
     store::PAYLOAD_MAX,
 };
 
@@ -34,7 +34,7 @@ pub(crate) struct Scope {
     ordinals: Mutex<Vec<Ordinals>>,
 }
 
-/// What makes a handler or a step publish: an event, or a saga.
+/// What makes a handler, a step or a stage publish: an event, a saga, or the run of a pipeline.
 struct Cause<'a> {
     id: Uuid,
     correlation: Uuid,
@@ -48,8 +48,8 @@ impl<'a> Cause<'a> {
             let EventData { id, correlation, depth, .. } = *event;
             return Some(Self { id, correlation, depth, event: Some(event) });
         }
-        let saga = context.saga.as_ref()?;
-        let SagaRun { id, correlation, depth, .. } = *saga;
+        let whole = context.whole.as_ref()?;
+        let Whole { id, correlation, depth, .. } = *whole;
         Some(Self { id, correlation, depth, event: None })
     }
 
@@ -60,8 +60,12 @@ impl<'a> Cause<'a> {
     }
 }
 
-/// The ordinals of one name: those from `next` on are free, and those that were given back.
+/// How many events an attempt had published at some point.
 #[derive(Debug)]
+pub(crate) struct Mark(Vec<Ordinals>);
+
+/// The ordinals of one name: those from `next` on are free, and those that were given back.
+#[derive(Clone, Debug)]
 struct Ordinals {
     name: EventName,
     next: u32,
@@ -140,6 +144,28 @@ impl Scope {
         of_name.free.extend((0..of_name.next).find(is_its));
     }
 
+    /// An id that every attempt has again for its `n`-th use of a name, without an event.
+    pub(crate) fn own_id(&self, name: &EventName) -> Option<Uuid> {
+        let cause = Cause::of(&self.context)?;
+        Some(derived_id(&self.context, cause.id, name.as_str(), self.ordinal(name)))
+    }
+
+    /// How many events have been published by now.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.ordinals.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Goes back to where a part of the attempt began, which now begins again: what it publishes gets
+    /// the ids that it got before.
+    pub(crate) fn rewind(&self, mark: &Mark) {
+        self.ordinals.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&mark.0);
+    }
+
+    /// Whether it is the attempt of a handler or a step, and not just the run of a pipeline.
+    fn is_attempt(&self) -> bool {
+        self.context.event.is_some() || self.context.whole.as_ref().is_none_or(Whole::is_saga)
+    }
+
     fn ordinal(&self, name: &EventName) -> u32 {
         let mut ordinals = self.ordinals.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(of_name) = ordinals.iter_mut().find(|known| known.name == *name) else {
@@ -155,7 +181,7 @@ impl Scope {
 
 /// Refuses to wait for handlers inside one of them.
 pub(crate) fn refuse_in_handler() -> Result {
-    match Scope::current() {
+    match Scope::current().filter(|scope| scope.is_attempt()) {
         Some(_) => {
             Err(Error::Misuse("inside a handler, waiting for handlers would wait for itself"))
         }

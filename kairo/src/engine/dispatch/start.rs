@@ -49,6 +49,7 @@ impl Runner {
             job.counted = 0 < self.suspects.start(job.event.position);
             self.unsettled += 1;
             let seat_now = seat.take().unwrap_or_else(|| self.seat());
+            let key = (job.origin == Origin::Log).then(|| job.key().clone());
             let mut delivery = placed(deliver(seat_now, job), room.take());
             // Most handlers are done at once; the others are polled again among those that run.
             match (&mut delivery).now_or_never() {
@@ -58,7 +59,10 @@ impl Runner {
                     self.settle(ended, now);
                     ended_at_once = true;
                 }
-                None => self.running.push(delivery),
+                None => {
+                    key.into_iter().for_each(|key| self.lanes.hold(key));
+                    self.running.push(delivery);
+                }
             }
         }
         ended_at_once
@@ -128,6 +132,9 @@ impl Runner {
             failure: None,
         };
         let count = Count { unit: Unit::of_progress(progress), trouble: self.writing.clone() };
+        if job.origin == Origin::Log {
+            self.lanes.hold(job.key().clone());
+        }
         let alone = deliver_alone(Arc::clone(&self.engine), self.seat(), job, count);
         self.running.push(Box::pin(alone));
     }

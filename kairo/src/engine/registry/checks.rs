@@ -146,9 +146,13 @@ pub(super) fn missing_values(handler: &HandlerEntry, states: &States) -> Vec<Str
     let service = handler.service.map(|service| service()).filter(|need| !states.has(need.type_id));
     missing.extend(service.map(|need| {
         let value = need.type_name;
+        let (is, give) = if handler.pipeline {
+            ("runs the pipeline", ".pipeline(..)")
+        } else {
+            ("is a method of", ".handlers(..)")
+        };
         format!(
-            "{} is a method of `{value}`, but no `{value}` was given: call `.handlers(..)` with \
-             one on the builder",
+            "{} {is} `{value}`, but no `{value}` was given: call `{give}` with one on the builder",
             named(handler)
         )
     }));

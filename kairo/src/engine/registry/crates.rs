@@ -76,13 +76,15 @@ pub struct CrateSummary {
     pub sagas: usize,
     /// The repositories that it declares.
     pub repositories: usize,
+    /// The pipelines that it declares.
+    pub pipelines: usize,
     /// How many of these handlers run in this process; fewer than `handlers` under `.only(..)`.
     pub running: usize,
 }
 
 impl fmt::Display for CrateSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, events, handlers, sagas, repositories, running } = self;
+        let Self { name, events, handlers, sagas, repositories, pipelines, running } = self;
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         write!(f, "kairo: {name}: {events} event{}", plural(*events))?;
         write!(f, ", {handlers} handler{}", plural(*handlers))?;
@@ -97,6 +99,9 @@ impl fmt::Display for CrateSummary {
             1 => f.write_str(", 1 repository")?,
             count => write!(f, ", {count} repositories")?,
         }
+        if 0 < *pipelines {
+            write!(f, ", {pipelines} pipeline{}", plural(*pipelines))?;
+        }
         Ok(())
     }
 }
@@ -104,7 +109,7 @@ impl fmt::Display for CrateSummary {
 impl CrateSummary {
     /// A crate in which nothing has been found yet.
     const fn none(name: &'static str) -> Self {
-        Self { name, events: 0, handlers: 0, sagas: 0, repositories: 0, running: 0 }
+        Self { name, events: 0, handlers: 0, sagas: 0, repositories: 0, pipelines: 0, running: 0 }
     }
 
     /// The summary of a crate among those of others, which are sorted by name.
@@ -161,9 +166,9 @@ mod tests {
         let mut summary =
             CrateSummary { events: 1, handlers: 8, running: 8, ..CrateSummary::none("orders") };
         assert_eq!(summary.to_string(), "kairo: orders: 1 event, 8 handlers");
-        (summary.running, summary.sagas, summary.repositories) = (2, 1, 2);
-        let shown =
-            "kairo: orders: 1 event, 8 handlers (2 in this process), 1 saga, 2 repositories";
+        (summary.running, summary.sagas, summary.repositories, summary.pipelines) = (2, 1, 2, 3);
+        let shown = "kairo: orders: 1 event, 8 handlers (2 in this process), 1 saga, \
+                     2 repositories, 3 pipelines";
         assert_eq!(summary.to_string(), shown);
     }
 }

@@ -2,6 +2,9 @@
 
 use super::EventEntry;
 use crate::{
+    blueprint::pipeline::{
+        PipelineCompleted, PipelineFailed, PipelineStageCompleted, PipelineStarted,
+    },
     delivery::DeadLetter,
     event::{Event, pattern::Interest},
     journal::events::{
@@ -10,7 +13,7 @@ use crate::{
 };
 
 /// Kairo's own events.
-const OWN: [&str; 7] = [
+const OWN: [&str; 11] = [
     DeadLetter::NAME,
     SagaStarted::NAME,
     SagaStepCompleted::NAME,
@@ -18,6 +21,10 @@ const OWN: [&str; 7] = [
     SagaFailed::NAME,
     SagaCompensated::NAME,
     SagaStuck::NAME,
+    PipelineStarted::NAME,
+    PipelineStageCompleted::NAME,
+    PipelineCompleted::NAME,
+    PipelineFailed::NAME,
 ];
 
 /// An event by name, whatever its version.

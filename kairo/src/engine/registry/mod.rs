@@ -2,7 +2,9 @@
 
 mod checks;
 mod crates;
+mod declared;
 mod known;
+mod pipelines;
 mod report;
 mod repositories;
 mod sagas;
@@ -18,7 +20,7 @@ pub use self::{
     repositories::WiredRepository,
 };
 use crate::{
-    blueprint::SagaEntry,
+    blueprint::{SagaEntry, pipeline::PipelineEntry},
     documents::EntityEntry,
     error::{Error, Result, WiringError},
     event::{EventEntry, pattern::Interest},
@@ -118,10 +120,13 @@ pub(crate) fn wire(selection: &Selection<'_>) -> Result<Registry> {
     let events: Vec<_> = inventory::iter::<EventEntry>.into_iter().collect();
     let handlers = inventory::iter::<HandlerEntry>.into_iter().collect();
     let sagas: Vec<_> = inventory::iter::<SagaEntry>.into_iter().collect();
+    let pipelines: Vec<_> = inventory::iter::<PipelineEntry>.into_iter().collect();
     let mut entities: Vec<_> = inventory::iter::<EntityEntry>.into_iter().collect();
     entities.sort_by_key(|entity| (entity.collection.name, entity.type_name));
     let mut wrong = sagas::declared_twice(&sagas);
     wrong.extend(repositories::mistakes(&entities, &events));
+    wrong.extend(pipelines::declared_twice(&pipelines));
+    wrong.extend(pipelines::missing_values(&pipelines, selection.states));
     wrong.extend(sagas::missing_values(&sagas, selection.sagas, selection.states));
     let mut registry = match connect(events, handlers, selection) {
         Ok(registry) if wrong.is_empty() => registry,
@@ -132,7 +137,10 @@ pub(crate) fn wire(selection: &Selection<'_>) -> Result<Registry> {
         }
         Err(error) => return Err(error),
     };
-    sagas::count(&mut registry.crates, &sagas);
+    let places = sagas.iter().map(|saga| saga.location);
+    declared::count(&mut registry.crates, places, |summary| summary.sagas += 1);
+    let places = pipelines.iter().map(|pipeline| pipeline.location);
+    declared::count(&mut registry.crates, places, |summary| summary.pipelines += 1);
     repositories::count(&mut registry.crates, &entities);
     registry.entities = entities;
     for summary in &registry.crates {

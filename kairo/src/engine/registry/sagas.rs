@@ -1,6 +1,6 @@
 //! The sagas of the linked crates.
 
-use super::CrateSummary;
+use super::declared::{self, Named};
 use crate::{
     blueprint::SagaEntry,
     engine::tx::Tx,
@@ -10,24 +10,12 @@ use crate::{
 /// Two sagas of one name, from two crates, would carry on what the other one has begun. Within one
 /// crate the compiler refuses them, unless they are `local`.
 pub(super) fn declared_twice(sagas: &[&'static SagaEntry]) -> Vec<String> {
-    let mut sagas = sagas.to_vec();
-    sagas.sort_by_key(|saga| (saga.name, saga.type_name));
-    let crate_of = |saga: &SagaEntry| saga.location.crate_name();
-    let twice = sagas
-        .chunk_by(|one, other| one.name == other.name)
-        .filter(|same| same.iter().any(|saga| crate_of(saga) != crate_of(same[0])));
-    twice
-        .map(|same| {
-            let place = |saga: &&SagaEntry| format!("`{}` at {}", saga.type_name, saga.location);
-            let places: Vec<_> = same.iter().map(place).collect();
-            format!(
-                "{} sagas have the name `{}`; give each a name of its own:\n{}",
-                same.len(),
-                same[0].name,
-                places.join("\n")
-            )
-        })
-        .collect()
+    let named = sagas.iter().map(|saga| Named {
+        name: saga.name,
+        type_name: saga.type_name,
+        location: saga.location,
+    });
+    declared::twice("sagas", named)
 }
 
 /// Values that a saga's methods take and nobody has given; of the sagas that this process runs.
@@ -55,13 +43,6 @@ pub(super) fn missing_values(
     missing
 }
 
-/// Adds the sagas to what was found in each crate.
-pub(super) fn count(crates: &mut Vec<CrateSummary>, sagas: &[&'static SagaEntry]) {
-    for saga in sagas {
-        CrateSummary::within(crates, saga.location.crate_name()).sagas += 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,13 +65,5 @@ mod tests {
         for part in ["2 sagas", "`order`", "shop::Order", "billing::Order", "lib.rs:3"] {
             assert!(mistakes[0].contains(part), "{}", mistakes[0]);
         }
-    }
-
-    #[test]
-    fn sagas_are_counted_by_crate() {
-        let mut crates = Vec::new();
-        count(&mut crates, &[&ORDER, &REFUND, &OTHER]);
-        let found: Vec<_> = crates.iter().map(|it| (it.name, it.sagas)).collect();
-        assert_eq!(found, [("billing", 1), ("shop", 2)]);
     }
 }

@@ -57,6 +57,7 @@ fn handler(listen: Listen, change: impl FnOnce(&mut HandlerEntry)) -> &'static H
         open: true,
         ephemeral: false,
         on_dead_letter: false,
+        pipeline: false,
         options: Options::DEFAULT,
         service: None,
         needs: Vec::new,

@@ -14,7 +14,7 @@ use crate::{
     clock::after,
     engine::dispatch::deliver::caught,
     error::Result,
-    handler::context::{Context, SagaRun},
+    handler::context::{Context, Whole},
     journal::slot::Slot,
 };
 
@@ -116,9 +116,9 @@ impl Run {
             generation: round,
             edit: None,
             states: Arc::clone(&self.engine.states),
-            saga: Some(SagaRun {
+            whole: Some(Whole {
                 id: row.id,
-                epoch: row.epoch,
+                epoch: Some(row.epoch),
                 correlation: row.correlation,
                 depth: row.depth,
             }),

@@ -12,7 +12,7 @@ use super::faults::{FaultyStore, When};
 use crate::{
     backend,
     bus::{Builder, Kairo},
-    clock::{Clock, after},
+    clock::{Clock, Timestamp, after},
     delivery::Backend,
     engine::sagas::code::{Bound, Code},
     error::{Error, Result},
@@ -163,7 +163,7 @@ where
 
     /// Runs the saga with one process that ends at the point, and another one that carries on.
     async fn run_to(&self, point: &Point, saga: &S) -> Result<(Outcome<S>, Counted), String> {
-        let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let plain = backend::open("memory:", &clock).await.map_err(|error| error.to_string())?;
         let faulty = Arc::new(FaultyStore::new(Arc::clone(&plain)));
         let script = Arc::new(Script::new(point.fault.clone()));

@@ -5,9 +5,8 @@ use std::{
     fmt,
     pin::{Pin, pin},
     str::FromStr,
-    sync::Arc,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,

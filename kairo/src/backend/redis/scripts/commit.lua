@@ -28,10 +28,13 @@ for index = 1, take_count() do
   end
   marks[index] = one
 end
+local marked = {}
 for index, one in ipairs(marks) do
-  if redis.call('HEXISTS', home .. 'marks:' .. one.name, one.event) == 1 then
+  local mark = one.event .. ' ' .. one.name
+  if marked[mark] or redis.call('HEXISTS', home .. 'marks:' .. one.name, one.event) == 1 then
     return refuse('marked ' .. index)
   end
+  marked[mark] = true
 end
 
 -- Letters: the caller has planned their change, which holds while they are as it saw them.

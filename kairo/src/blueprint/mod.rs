@@ -1,6 +1,9 @@
-//! A saga as `#[saga]` writes it down: its steps, in order, and how to run each of them.
+//! A saga as `#[saga]` writes it down: its steps, in order, and how to run each of them; and what is known
+//! of a pipeline everywhere.
 //!
 //! Steps are referred to by their index. Nothing here decides anything; that is the engine's.
+
+pub mod pipeline;
 
 use std::{fmt, pin::Pin, time::Duration};
 
