@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Data, ItemEnum, parse_quote};
+use syn::{Attribute, Data, DeriveInput, ItemEnum, parse_quote};
 
 use super::{field::Field, model::Model, parse::Input};
 use crate::{
@@ -58,11 +58,23 @@ fn item(input: &Input, model: &Model) -> TokenStream {
         // It may be missing in what was written before the field was added; the store knows it.
         field.attrs.push(parse_quote!(#[serde(default)]));
     }
+    if model.rules.is_none() && !payload::is_derived(&item.attrs, "Validate") {
+        strip_rules(&mut item);
+    }
     let garde = model.rules.filter(|rules| rules.derive).map(|rules| {
         let allow = rules.allow.then(|| quote!(#[garde(allow_unvalidated)]));
         quote!(#[derive(::garde::Validate)] #allow)
     });
     quote!(#derives #garde #item)
+}
+
+/// Takes away rules that nobody reads because of a mistake, which rustc would complain of as well.
+fn strip_rules(item: &mut DeriveInput) {
+    let keep = |attribute: &Attribute| !attribute.path().is_ident("garde");
+    item.attrs.retain(keep);
+    if let Data::Struct(data) = &mut item.data {
+        data.fields.iter_mut().for_each(|field| field.attrs.retain(keep));
+    }
 }
 
 /// The fields that a patch can set: all but the id and the version.

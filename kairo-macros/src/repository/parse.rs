@@ -57,7 +57,9 @@ pub(crate) fn attribute(
     let mut item = match syn::parse2::<DeriveInput>(item.clone()) {
         Ok(item) if !matches!(item.data, Data::Union(_)) => item,
         result => {
-            mistakes.push(event::parse::misplaced("repository", item.clone(), result.err()));
+            let error = event::parse::misplaced("repository", item.clone(), result.err());
+            let message = error.to_string().replace("a struct or an enum", "a struct");
+            mistakes.at(error.span(), message);
             return None;
         }
     };

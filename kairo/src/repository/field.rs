@@ -245,6 +245,7 @@ impl<V: Data> Comparable<Option<V>> for &V {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<V: Textual + Serialize> Comparable<V> for &str {
     fn value(&self) -> serde_json::Result<Value> {
         Ok(Value::from(*self))
