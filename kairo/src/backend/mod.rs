@@ -17,10 +17,22 @@
 //! | `kairo_dead_letter` | events that handlers could not process; `due` is set while one is reprocessed |
 //! | `kairo_timetable` | events that are not due yet |
 //! | `kairo_saga` | a row for each saga: `owner` carries it on, `epoch` rises with each claim and `revision` with each change, `state` is JSON |
+//! | `kairo_mark` | events that subscriptions have handled with effects of which each may happen once |
+//! | `kairo_collection` | the tables of documents, one for each collection, under its own name |
 //! | `kairo_value` | single values: `created` is when the store was made, `epoch` that of the last claim, `newest` the sequence that the log had reached when events were last deleted |
 //!
 //! ```sql
 //! SELECT time, payload ->> 'email' FROM kairo_log WHERE name = 'user.created';
+//! ```
+//!
+//! A table of documents has the columns `id`, `version` (rises with each change), `schema` (the version
+//! of its shape), `created`, `changed` and `body`, which is JSON. Its indexes are
+//! `kairo_index:<table>.<field>` and `kairo_unique:<table>.<field>`, over
+//! `json_extract(body, '$.<field>')`; a query that says it in the same way uses them. Other indexes
+//! stay as they are.
+//!
+//! ```sql
+//! SELECT id, body ->> 'name' FROM users WHERE json_extract(body, '$.email') = 'ada@example.org';
 //! ```
 //!
 //! # The keys in Redis

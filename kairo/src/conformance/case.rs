@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::{
     clock::{Clock, Timestamp, after},
     delivery::{
-        Backend, Checkpoint, Claim, Claimed, DeadLetter, FailedAttempt, LetterState, Parked,
-        ParkedState, Progress, Reason, partition::PARTITIONS_MAX,
+        Backend, Checkpoint, Claim, Claimed, DeadLetter, FailedAttempt, LetterState, Mark, MarkKey,
+        Parked, ParkedState, Progress, Reason, partition::PARTITIONS_MAX,
     },
     error::Result,
     event::{
@@ -315,6 +315,13 @@ impl Case {
             holds_key: false,
             state: LetterState::Dead,
         }
+    }
+
+    /// A mark of a new event in a subscription, outside of any claim.
+    pub(super) fn mark(&self, name: &str) -> Mark {
+        let key =
+            MarkKey { subscription: self.subscription(name), generation: 1, event: self.new_id() };
+        Mark { key, epoch: None, position: Position::at_sequence(1), time: self.now() }
     }
 
     /// Claims a subscription and buries letters under it.

@@ -14,8 +14,7 @@ use super::{
 };
 use crate::{
     delivery::{
-        Backend, Claimed, DeadLetter, LetterChange, LetterState, Mark, MarkKey, Progress,
-        Scheduled, Steer,
+        Backend, Claimed, DeadLetter, LetterChange, LetterState, Progress, Scheduled, Steer,
     },
     documents::{Change, Document, Seen},
     error::{Error, Result},
@@ -132,11 +131,9 @@ async fn live_on(case: &Case) -> Result {
         Err(Error::DocumentMoved { actual: Some(2), .. }) => {}
         changed => changed?,
     }
-    let key =
-        MarkKey { subscription: case.subscription("mail"), generation: 1, event: case.new_id() };
-    let mark = Mark { key, epoch: None, position: Position::START, time: case.now() };
     let seen = Seen { version: 2, ..ada.seen() };
-    let marked = Unit { marks: vec![mark], ..unit(Change::Replace(seen, body("lovelace"))) };
+    let marked =
+        Unit { marks: vec![case.mark("mail")], ..unit(Change::Replace(seen, body("lovelace"))) };
     match commit(marked).await {
         Err(Error::AlreadyHandled { .. }) => {}
         handled => handled?,

@@ -7,16 +7,6 @@ use crate::{
     store::{Append, Position, Unit, Version},
 };
 
-/// Where the events of these laws stand, unless it matters.
-const PLACE: Position = Position::at_sequence(1);
-
-/// A mark of an event in a subscription, outside of any claim.
-fn mark(case: &Case, subscription: &str) -> Mark {
-    let subscription = case.subscription(subscription);
-    let key = MarkKey { subscription, generation: 1, event: case.new_id() };
-    Mark { key, epoch: None, position: PLACE, time: case.now() }
-}
-
 /// A unit of a mark and an event.
 fn of_mark(case: &Case, mark: &Mark) -> Unit {
     let appends = vec![Append::one(case.event("one"))];
@@ -34,12 +24,12 @@ fn is_handled<T>(result: &Result<T>, mark: &Mark) -> bool {
 
 /// In its subscription and generation, and nothing of the second unit takes effect.
 pub async fn an_event_is_marked_once(case: Case) -> Result {
-    let first = mark(&case, "mail");
+    let first = case.mark("mail");
     assert!(!case.store.is_marked(&first.key).await?);
     case.store.commit(of_mark(&case, &first)).await?;
     assert!(case.store.is_marked(&first.key).await?);
     assert!(is_handled(&case.store.commit(of_mark(&case, &first)).await, &first));
-    let twice = Unit { marks: vec![mark(&case, "mail"); 2], ..Unit::default() };
+    let twice = Unit { marks: vec![case.mark("mail"); 2], ..Unit::default() };
     assert!(is_handled(&case.store.commit(twice).await, &first));
     assert_eq!(case.version_of("one").await?, 1);
     for key in [
@@ -56,7 +46,7 @@ pub async fn an_event_is_marked_once(case: Case) -> Result {
 
 /// Whether the mark or its effects are in the way.
 pub async fn a_mark_and_its_effects_take_effect_together(case: Case) -> Result {
-    let (one, two) = (mark(&case, "mail"), mark(&case, "mail"));
+    let (one, two) = (case.mark("mail"), case.mark("mail"));
     let refused = Append { expected: Version::At(9), ..Append::one(case.event("one")) };
     let unit = Unit { appends: vec![refused], ..of_mark(&case, &one) };
     let conflict = case.store.commit(unit).await;
@@ -74,7 +64,7 @@ pub async fn a_mark_and_its_effects_take_effect_together(case: Case) -> Result {
 /// And changes nothing.
 pub async fn a_mark_of_an_old_claim_is_fenced(case: Case) -> Result {
     let (old, new) = (case.claim("mail").await?, case.claim("mail").await?);
-    let late = Mark { epoch: Some(old.epoch), ..mark(&case, "mail") };
+    let late = Mark { epoch: Some(old.epoch), ..case.mark("mail") };
     let fenced = case.store.commit(of_mark(&case, &late)).await;
     let Err(Error::Fenced { subscription }) = &fenced else { panic!("{fenced:?}") };
     assert_eq!(*subscription, case.subscription("mail"));
@@ -93,11 +83,11 @@ pub async fn old_marks_are_pruned_below_the_low_water(case: Case) -> Result {
     let mut marks = Vec::new();
     for (sequence, seconds) in [(1, 1), (4, 2), (5, 1), (2, 9), (3, 3)] {
         let position = Position::at_sequence(sequence);
-        let mark = Mark { position, time: later(now, seconds), ..mark(&case, "mail") };
+        let mark = Mark { position, time: later(now, seconds), ..case.mark("mail") };
         set(&case, &mark).await?;
         marks.push(mark);
     }
-    let gone = Mark { position: Position::at_sequence(9), time: now, ..mark(&case, "gone") };
+    let gone = Mark { position: Position::at_sequence(9), time: now, ..case.mark("gone") };
     set(&case, &gone).await?;
     assert_eq!(case.store.prune_marks(now, 9).await?, 0);
     let before = later(now, 5);
@@ -118,7 +108,7 @@ pub async fn old_marks_are_pruned_below_the_low_water(case: Case) -> Result {
 pub async fn marks_follow_a_renamed_subscription(case: Case) -> Result {
     case.claim("mail").await?;
     case.claim("push").await?;
-    let (mail, push) = (mark(&case, "mail"), mark(&case, "push"));
+    let (mail, push) = (case.mark("mail"), case.mark("push"));
     set(&case, &mail).await?;
     set(&case, &push).await?;
     case.rename("mail", "letters").await?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{
     Harness,
     case::{Case, assert_same, ids, later},
@@ -9,6 +11,7 @@ use super::{
 };
 use crate::{
     delivery::{LetterFilter, Progress, Scheduled, Steer},
+    documents::{Condition, Query},
     error::{Error, Result},
     handler::entry::StartAt,
     store::{Position, Selection, StreamRange, Unit, Version},
@@ -19,6 +22,7 @@ pub async fn a_closed_store_says_so(harness: Arc<dyn Harness>) -> Result {
     let store = harness.open().await?;
     let case = Case::new(&store, 0);
     case.append_at("one", Version::NoStream).await?;
+    let users = case.made("users", &[]).await?;
     store.close().await?;
     store.close().await?;
     let claim = case.request("mail", StartAt::Now);
@@ -46,13 +50,26 @@ pub async fn a_closed_store_says_so(harness: Arc<dyn Harness>) -> Result {
         store.renew(&case.member("late"), LONG).await.map(drop),
         store.leave(case.new_id()).await,
     ];
-    for result in results {
+    let query = Query { condition: Condition::All, order: Vec::new(), limit: 1, after: None };
+    let mark = case.mark("mail");
+    let mut more = vec![
+        store.make_collection(users).await,
+        store.document(users, "u1").await.map(drop),
+        store.find(users, &query).await.map(drop),
+        store.count_documents(users, &Condition::All).await.map(drop),
+        store.is_marked(&mark.key).await.map(drop),
+        store.prune_marks(case.now(), 1).await.map(drop),
+    ];
+    if store.features().transactions {
+        more.push(store.begin().await.map(drop));
+    }
+    for result in results.into_iter().chain(more) {
         assert!(matches!(result, Err(Error::Closed)), "{result:?}");
     }
     Ok(())
 }
 
-/// The log, places, letters and the timetable; a store that does not claim it comes back empty.
+/// The log, places, letters, the timetable, documents and marks; a store that does not claim it comes back empty.
 pub async fn what_is_durable_survives_a_restart(harness: Arc<dyn Harness>) -> Result {
     let store = harness.open().await?;
     let case = Case::new(&store, 0);
@@ -65,6 +82,10 @@ pub async fn what_is_durable_survives_a_restart(harness: Arc<dyn Harness>) -> Re
     case.advance(Progress { park: vec![parked.clone()], ..progress }).await?;
     let scheduled = Scheduled { due: case.now(), event: case.full("later", b"{}") };
     case.store.commit(Unit { scheduled: vec![scheduled.clone()], ..Unit::default() }).await?;
+    let users = case.made("users", &[]).await?;
+    case.insert(users, "u1", &json!({ "name": "Ada" })).await?;
+    let (document, mark) = (case.the_document(users, "u1").await?, case.mark("mail"));
+    case.store.commit(Unit { marks: vec![mark.clone()], ..Unit::default() }).await?;
     store.close().await?;
     drop(store);
 
@@ -78,6 +99,9 @@ pub async fn what_is_durable_survives_a_restart(harness: Arc<dyn Harness>) -> Re
     let events = case.events_of("one").await?;
     assert_same(&events[0].event, &event);
     assert_same(&case.the_letter(letter.id).await?, &letter);
+    case.store.make_collection(users).await?;
+    assert_same(&case.the_document(users, "u1").await?, &document);
+    assert!(case.store.is_marked(&mark.key).await?);
     let claimed = case.claim("mail").await?;
     assert_eq!(claimed.checkpoint.low_water, Position::at_sequence(1));
     assert_eq!(claimed.parked, vec![parked]);

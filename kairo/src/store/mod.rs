@@ -170,6 +170,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Begins a transaction that the caller's own queries can join.
     ///
+    /// In a store with one writer, such as SQLite, nobody else writes before it ends. Whoever holds it
+    /// must not wait for another commit to the same store, and should be done soon.
+    ///
     /// # Errors
     /// [`Error::Misuse`](crate::Error::Misuse) in a store without [such
     /// transactions](Features::transactions).

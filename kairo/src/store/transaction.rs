@@ -19,7 +19,8 @@ use crate::{
 /// - `a_refused_unit_ends_nothing_but_its_transaction`: after an error the transaction can only be
 ///   rolled back.
 pub trait Transaction: Debug + Send {
-    /// The driver's connection, inside the transaction.
+    /// The driver's connection, inside the transaction; something else after an error. It is lent:
+    /// its queries must leave the transaction open, and its settings as they are.
     fn connection(&mut self) -> &mut (dyn Any + Send);
 
     /// A document as the transaction sees it.

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod child;
+mod collections;
+#[path = "../documents.rs"]
+mod documents;
 mod full;
 #[path = "../model.rs"]
 mod model;
@@ -11,6 +14,7 @@ mod ownership;
 mod queue;
 mod retention;
 mod rows;
+mod transactions;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -82,6 +86,43 @@ proptest! {
         sagas::run(async {
             let store = place.store().await.unwrap();
             sagas::check("memory:", &*store, steps).await
+        })?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn sqlite_keeps_documents_as_memory_does(steps in documents::steps()) {
+        let place = Place::new();
+        sagas::run(async {
+            let store = place.relaxed().await.unwrap();
+            documents::check_steps("memory:", &*store, steps).await
+        })?;
+    }
+
+    #[test]
+    fn sqlite_finds_what_matches(
+        documents in documents::of_all_kinds(),
+        conditions in prop::collection::vec(documents::conditions(), 1..20),
+    ) {
+        let place = Place::new();
+        sagas::run(async {
+            let store = place.relaxed().await.unwrap();
+            documents::check_conditions(&*store, documents, conditions).await
+        })?;
+    }
+
+    #[test]
+    fn sqlite_pages_in_order(
+        documents in documents::in_order(),
+        queries in prop::collection::vec(documents::queries(), 1..8),
+    ) {
+        let place = Place::new();
+        sagas::run(async {
+            let store = place.relaxed().await.unwrap();
+            documents::check_pages(&*store, documents, queries).await
         })?;
     }
 }

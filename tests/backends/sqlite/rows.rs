@@ -4,6 +4,7 @@ use kairo::{
     EventName, Position, StreamName, Version,
     clock::Timestamp,
     delivery::Steer,
+    documents::{Collection, Condition, Query},
     event::record::EventData,
     journal::SagaFilter,
     store::{Append, Selection, Unit},
@@ -60,6 +61,8 @@ async fn a_selection_passes_over_long_stretches() {
     }
     assert_eq!((found, pages), (2, 3));
 }
+
+static USERS: Collection = Collection { name: "users", table: "users", indexes: &[] };
 
 /// Any value that a column can hold.
 fn value() -> impl Strategy<Value = Value> {
@@ -121,6 +124,7 @@ proptest! {
         let place = Place::new();
         runtime.block_on(async {
             let store = place.store().await.unwrap();
+            store.make_collection(&USERS).await.unwrap();
             spoil(&place, &text, &bytes, number);
             let claim = kairo::delivery::Claim {
                 subscription: text.clone(),
@@ -143,6 +147,12 @@ proptest! {
             let names = [text.clone()];
             let _ = store.next_saga(&names).await;
             let _ = store.claim_sagas(kairo::Uuid::nil(), &names, Timestamp::MAX, 10).await;
+            let _ = store.prune_marks(Timestamp::MAX, 10).await;
+            let _ = store.document(&USERS, &text).await;
+            let condition = Condition::Eq("name", "Ada".into());
+            let _ = store.count_documents(&USERS, &condition).await;
+            let query = Query { condition, order: Vec::new(), limit: 9, after: None };
+            let _ = store.find(&USERS, &query).await;
         });
     }
 }
@@ -158,6 +168,8 @@ fn spoil(place: &Place, text: &str, bytes: &[u8], number: i64) {
         "kairo_gone",
         "kairo_snapshot",
         "kairo_saga",
+        "kairo_mark",
+        "users",
     ];
     for table in tables {
         let mut columns = raw.prepare("SELECT type FROM pragma_table_info(?1)").unwrap();

@@ -58,7 +58,7 @@ impl Documents for SqliteStore {
             self.shared.slot.check_open()?;
             let table = self.shared.collections.table(collection)?;
             let stretches = Stretches::of(query)?;
-            self.read_beside(move |reader| find(&mut reader.connection, &table, stretches)).await
+            self.read_beside(move |reader| find(&mut reader.connection, &table, &stretches)).await
         })
     }
 
@@ -103,23 +103,19 @@ pub(super) fn owner_of(
 fn find(
     connection: &mut Connection,
     table: &str,
-    stretches: Stretches,
+    stretches: &Stretches,
 ) -> rusqlite::Result<Vec<Document>> {
-    let Stretches { clauses, order, limit } = stretches;
     let transaction = connection.transaction()?;
     let mut found = Vec::new();
-    for Clause { sql, mut values } in clauses {
-        if limit <= found.len() {
+    for stretch in &stretches.all {
+        let left = stretches.limit - found.len();
+        if left == 0 {
             break;
         }
-        let select = format!(
-            "SELECT id, version, schema, created, changed, body FROM {table} \
-             WHERE {sql} ORDER BY {order} LIMIT ?"
-        );
-        let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
-        values.push(Bound::Integer(left));
-        let mut select = transaction.prepare_cached(&select)?;
-        for document in select.query_map(params_from_iter(values), read)? {
+        let mut select = transaction.prepare_cached(&stretches.select(table, stretch))?;
+        let left = Bound::Integer(i64::try_from(left).unwrap_or(i64::MAX));
+        let values = params_from_iter(stretch.clause.values.iter().chain([&left]));
+        for document in select.query_map(values, read)? {
             found.push(document?);
         }
     }

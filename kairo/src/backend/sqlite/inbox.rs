@@ -6,13 +6,15 @@ use super::{
     SqliteStore,
     commit::Syncing,
     rows::{Count, Id, Place, Time, text},
-    streams::PRUNED_MAX,
 };
 use crate::{
     clock::Timestamp,
     delivery::{Mark, MarkKey},
     error::Result,
 };
+
+/// The most marks that one transaction deletes, for others wait meanwhile.
+const PRUNED_MAX: usize = 1_000;
 
 pub(super) fn is_marked(connection: &Connection, key: &MarkKey) -> rusqlite::Result<bool> {
     let select =
@@ -36,7 +38,7 @@ impl SqliteStore {
     pub(super) async fn prune_old_marks(&self, before: Timestamp, limit: usize) -> Result<u64> {
         let found = self.read(move |reader| prunable(&reader.connection, before, limit)).await?;
         let mut pruned = 0;
-        for batch in found.chunks(PRUNED_MAX as usize) {
+        for batch in found.chunks(PRUNED_MAX) {
             let batch = batch.to_vec();
             let delete = move |connection: &Connection| delete(connection, &batch);
             pruned += self.write("deleting marks of", Syncing::Now, delete).await?;

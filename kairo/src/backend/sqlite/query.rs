@@ -18,6 +18,15 @@ use crate::{
 /// The longest form that SQLite accepts, in bytes.
 const FORM_MAX: usize = 50_000;
 
+/// What comes before all other numbers, which come before all texts. Only NULL comes before it.
+pub(super) const LOWEST: &str = "-9e999";
+
+/// The text that comes before all others.
+const LOWEST_TEXT: &str = "''";
+
+/// What comes behind all texts: a blob.
+const BEHIND_TEXTS: &str = "x''";
+
 /// The value of a field, as its index has it.
 ///
 /// # Errors
@@ -146,22 +155,21 @@ impl Clause {
     fn put_range(&mut self, field: &str, range: Range, value: &Value) -> Result {
         let left = value_of(field)?;
         match value {
-            Value::Null => self.add("FALSE"),
             Value::Array(_) | Value::Object(_) if range.is_inclusive() => {
                 self.put_same(field, value);
             }
-            Value::Array(_) | Value::Object(_) => self.add("FALSE"),
+            Value::Null | Value::Array(_) | Value::Object(_) => self.add("FALSE"),
             _ => {
                 self.add(&format!("{left} {} ", range.sign()));
                 self.bind(value);
-                // All numbers lie in front of all texts.
-                match (value, range.is_upwards()) {
-                    (Value::String(_), false) => self.add(&format!(" AND {left} >= ''")),
-                    (Value::Number(_) | Value::Bool(_), true) => {
-                        self.add(&format!(" AND {left} < ''"));
-                    }
-                    _ => {}
-                }
+                // With both ends, SQLite expects few and uses the index.
+                let other_end = match (value.is_string(), range.is_upwards()) {
+                    (false, false) => format!(">= {LOWEST}"),
+                    (false, true) => format!("< {LOWEST_TEXT}"),
+                    (true, false) => format!(">= {LOWEST_TEXT}"),
+                    (true, true) => format!("< {BEHIND_TEXTS}"),
+                };
+                self.add(&format!(" AND {left} {other_end}"));
                 let is_clear = matches!(value, Value::Number(number) if !range.has_bool(number));
                 if !is_clear {
                     self.put_kind(field, value);
@@ -174,14 +182,14 @@ impl Clause {
     /// One list for texts and numbers, so that there is one statement whatever their count.
     fn put_one_of(&mut self, field: &str, values: &[Value]) -> Result {
         let left = value_of(field)?;
-        let is_plain = |value: &&Value| matches!(value, Value::Number(_) | Value::String(_));
-        let (plain, others): (Vec<&Value>, Vec<&Value>) = values.iter().partition(is_plain);
+        let is_plain = |value: &Value| matches!(value, Value::Number(_) | Value::String(_));
+        let (plain, others): (Vec<Value>, Vec<Value>) = values.iter().cloned().partition(is_plain);
         let mut is_first = true;
         if !plain.is_empty() {
             self.add(&format!("({left} IN (SELECT value FROM json_each(?))"));
-            self.values
-                .push(Bound::Text(Value::from_iter(plain.iter().copied().cloned()).to_string()));
-            if plain.iter().any(|value| is_ambiguous(value)) {
+            let is_clear = !plain.iter().any(is_ambiguous);
+            self.values.push(Bound::Text(Value::Array(plain).to_string()));
+            if !is_clear {
                 self.add(&format!(
                     " AND json_type(body, '$.{field}') IN ('integer', 'real', 'text')"
                 ));
@@ -191,7 +199,7 @@ impl Clause {
         }
         for value in others {
             self.add(if is_first { "(" } else { " OR (" });
-            self.put_equal(field, value)?;
+            self.put_equal(field, &value)?;
             self.add(")");
             is_first = false;
         }
@@ -264,7 +272,7 @@ impl Clause {
 fn is_ambiguous(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
-        Value::Number(number) => number.as_f64().is_none_or(|float| float == 0.0 || float == 1.0),
+        Value::Number(number) => number.as_f64().is_none_or(|float| (0.0..=1.0).contains(&float)),
         Value::String(text) => text.starts_with(['[', '{']),
     }
 }
