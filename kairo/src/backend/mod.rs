@@ -175,7 +175,7 @@ const FEATURES: &[(&str, &str)] = &[
 /// - `postgres://user:password@host:5432/shop` (or `postgresql:`) is a store on a PostgreSQL server
 ///   from version 13 on, in the first schema of the role's search path or in `?schema=shop`, which
 ///   is made where it is missing. `table=event_store` names the table of the events, `pool=10` the
-///   number of connections beside those that only append; `sslmode`, `sslrootcert`, `sslcert`,
+///   number of connections beside those that only append, and of those for transactions; `sslmode`, `sslrootcert`, `sslcert`,
 ///   `sslkey` and `application_name` are those of libpq. Connecting takes 10 s at most.
 ///   `append=locked` makes a store for a cluster in which others keep transactions open for long: its
 ///   readers wait for none of them, and its processes append one after the other. `partitions=32`

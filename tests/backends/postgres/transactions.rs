@@ -77,9 +77,9 @@ async fn own_queries_go_with_a_transaction_that_is_dropped_or_rolled_back() {
         transaction.write(append("users-u1", Version::NoStream)).await.unwrap();
         note(connection(&mut transaction), &place, "one").await.unwrap();
         if is_dropped {
-            drop(transaction)
+            drop(transaction);
         } else {
-            transaction.rollback().await.unwrap()
+            transaction.rollback().await.unwrap();
         }
         store.commit(append("other", Version::Any)).await.unwrap();
         assert_eq!(notes(&place).await, 0);

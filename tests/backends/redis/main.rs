@@ -5,6 +5,7 @@
 
 mod away;
 mod bus;
+mod documents;
 #[path = "../model.rs"]
 mod model;
 #[path = "../sagas.rs"]

@@ -43,6 +43,7 @@ mod selection;
 mod server;
 mod settings;
 mod shares;
+mod sort;
 mod steering;
 mod streams;
 mod tables;

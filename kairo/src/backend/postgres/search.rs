@@ -116,9 +116,8 @@ impl Search {
     fn condition(&mut self, condition: &Condition) {
         self.push("(");
         match condition {
-            Condition::All => self.push("true"),
+            Condition::All | Condition::Ne(_, Value::Null) => self.push("true"),
             Condition::Eq(name, value) => self.compare(name, " = ", value),
-            Condition::Ne(_, Value::Null) => self.push("true"),
             Condition::Ne(name, value) => {
                 self.push(&field(name));
                 self.push(" IS DISTINCT FROM ");

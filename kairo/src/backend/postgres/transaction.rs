@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::{
     Change, PostgresStore, Shared,
     changes::{self, lost_race},
-    commit::{Writing, is_nothing},
+    commit::Writing,
     connections::{Connector, answered},
     documents,
     failure::{Trouble, Violation, code, is_lost, is_undefined},
     notify::{self, BOTH},
     server,
+    sort::is_nothing,
 };
 use crate::{
     documents::{Collection, Document},

@@ -80,12 +80,12 @@ impl Documents for RedisStore {
 struct Found<'a> {
     query: &'a Query,
     limit: usize,
-    found: Vec<(Document, Value)>,
+    documents: Vec<(Document, Value)>,
 }
 
 impl<'a> Found<'a> {
     fn of(query: &'a Query) -> Self {
-        Self { query, limit: query.limit.min(FOUND_MAX), found: Vec::new() }
+        Self { query, limit: query.limit.min(FOUND_MAX), documents: Vec::new() }
     }
 
     /// The id behind which everything lies that is wanted.
@@ -103,20 +103,20 @@ impl<'a> Found<'a> {
             return false;
         }
         if query.condition.matches(&value) && query.is_behind(&value, &document.id) {
-            let place = self.found.partition_point(|(other, other_value)| {
+            let place = self.documents.partition_point(|(other, other_value)| {
                 query.order_of((other_value, &other.id), (&value, &document.id)).is_le()
             });
             if place < self.limit {
-                self.found.truncate(self.limit - 1);
-                self.found.insert(place, (document, value));
+                self.documents.truncate(self.limit - 1);
+                self.documents.insert(place, (document, value));
             }
         }
         // Pages come in the order of ids.
-        !query.order.is_empty() || self.found.len() < self.limit
+        !query.order.is_empty() || self.documents.len() < self.limit
     }
 
     fn documents(self) -> Vec<Document> {
-        self.found.into_iter().map(|(document, _)| document).collect()
+        self.documents.into_iter().map(|(document, _)| document).collect()
     }
 }
 
@@ -310,7 +310,7 @@ mod tests {
             let value = json!({ "age": age });
             let body = Body { schema: 1, time: micros(0), json: value.to_string().into() };
             assert!(found.add(Document::new(format!("i{age}"), body), value));
-            assert!(found.found.len() <= 3);
+            assert!(found.documents.len() <= 3);
         }
         let ids: Vec<_> = found.documents().into_iter().map(|document| document.id).collect();
         assert_eq!(ids, ["i8", "i7", "i5"]);
