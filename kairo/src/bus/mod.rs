@@ -2,7 +2,9 @@
 
 mod builder;
 mod settle_names;
+mod ready;
 mod publish;
+mod publish_all;
 mod published;
 mod question;
 mod publisher;
@@ -28,14 +30,14 @@ use std::{
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-pub(crate) use self::publish::{Bus, append_all, check_metadata, durable_draft, publish_on};
 pub use self::{
     builder::Builder,
     dead_letters::DeadLetterQueue,
     event_store::{EventStore, ReadLog, ReadStream},
     health::{Condition, Health, LAG_MAX, SubscriptionHealth, WAITING_MAX, WaitingSaga},
     outbox::Outbox,
-    publish::{Publish, PublishAll},
+    publish::Publish,
+    publish_all::PublishAll,
     published::{Handled, Published},
     publisher::Publisher,
     subscribe::Subscribe,
@@ -45,6 +47,10 @@ pub use self::{
 use self::{
     ephemeral::Ephemerals,
     publish::{Request, Run},
+};
+pub(crate) use self::{
+    publish::{Bus, append_all, durable_draft, publish_on},
+    ready::check_metadata,
 };
 use crate::{
     engine::{

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     fmt,
     future::{IntoFuture, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -16,29 +16,20 @@ use super::{
     Shared,
     ephemeral::{Ran, Round},
     published::{Published, PublishedEvent},
+    ready::{Options, Ready, When},
 };
 use crate::{
-    clock::{Clock, Timestamp, after},
+    clock::Timestamp,
     delivery::Scheduled,
     engine::{
-        dispatch::scope::{Scope, event_of},
+        dispatch::scope::Scope,
         tx::{Tx, refuse_beside},
     },
     error::{Error, Result},
-    event::{
-        name::StreamName,
-        publishable::Publishable,
-        record::{Draft, Metadata},
-    },
+    event::{name::StreamName, publishable::Publishable, record::Draft},
     observe,
     store::{Append, Unit, Version},
 };
-
-/// The most metadata that an event can have, keys and values together, in bytes.
-const METADATA_MAX: usize = 64 * 1024;
-
-/// A future that can be sent between threads.
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The bus that something is published on.
 pub(crate) enum Bus<'a> {
@@ -111,24 +102,6 @@ where
     fn run(self, request: Request<'a, E>) -> T {
         self(request)
     }
-}
-
-/// How an event is published.
-#[derive(Debug, Default)]
-struct Options {
-    stream: Option<Result<StreamName>>,
-    expected: Version,
-    correlation: Option<Uuid>,
-    metadata: Metadata,
-    when: When,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum When {
-    #[default]
-    Now,
-    After(Duration),
-    At(Timestamp),
 }
 
 impl<'a, E: Publishable + 'a> Request<'a, E> {
@@ -274,54 +247,6 @@ impl<E, R> fmt::Debug for Publish<'_, E, R> {
     }
 }
 
-impl Options {
-    /// An ephemeral event has no stream, no version and no later.
-    fn check_ephemeral(&self) -> Result {
-        let plain = self.stream.is_none()
-            && self.expected == Version::Any
-            && self.correlation.is_none()
-            && self.metadata.is_empty()
-            && matches!(self.when, When::Now);
-        if plain {
-            return Ok(());
-        }
-        Err(Error::Misuse(
-            "an ephemeral event is never stored, so it can have no stream, expected version, \
-             correlation, metadata or delay",
-        ))
-    }
-
-    /// Makes an event of a draft, as these options want it.
-    fn ready(self: Box<Self>, clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<Ready> {
-        let due = self.due(clock.now());
-        if due.is_some() && self.expected != Version::Any {
-            return Err(Error::Misuse("`.expect(..)` cannot be checked for a delayed event"));
-        }
-        check_metadata(&self.metadata)?;
-        let stream = self.stream.transpose()?;
-        let mut event = event_of(clock, scope, draft)?;
-        event.stream = stream.unwrap_or(event.stream);
-        event.correlation = self.correlation.unwrap_or(event.correlation);
-        event.metadata.extend(self.metadata);
-        Ok(match due {
-            Some(due) => Ready::Later(Scheduled { due, event }),
-            None => Ready::Now(Append {
-                stream: event.stream.clone(),
-                expected: self.expected,
-                events: vec![event],
-            }),
-        })
-    }
-
-    fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.when {
-            When::Now => None,
-            When::After(pause) => Some(after(now, pause)),
-            When::At(time) => Some(time),
-        }
-    }
-}
-
 /// Publishes an event for the library itself.
 pub(crate) fn publish_on<'a, E: Publishable + 'a>(
     shared: &'a Arc<Shared>,
@@ -348,37 +273,6 @@ fn publish_within(tx: &mut Tx, draft: Draft, options: Box<Options>) -> Result<Pu
     let id = ready.id();
     tx.add(ready.into_unit());
     Ok(Published::uncommitted(id))
-}
-
-/// An event on its way into the log, or into the timetable.
-enum Ready {
-    Now(Append),
-    Later(Scheduled),
-}
-
-impl Ready {
-    fn id(&self) -> Uuid {
-        match self {
-            Self::Now(append) => append.events.first().map_or(Uuid::nil(), |event| event.id),
-            Self::Later(scheduled) => scheduled.event.id,
-        }
-    }
-
-    fn into_unit(self) -> Unit {
-        match self {
-            Self::Now(append) => Unit::of_appends(vec![append]),
-            Self::Later(scheduled) => Unit { scheduled: vec![scheduled], ..Unit::default() },
-        }
-    }
-}
-
-pub(crate) fn check_metadata(metadata: &Metadata) -> Result {
-    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if METADATA_MAX < bytes {
-        let value = format!("{bytes} bytes");
-        return Err(Error::invalid("metadata", value, format!("use at most {METADATA_MAX} bytes")));
-    }
-    Ok(())
 }
 
 async fn delay(
@@ -423,60 +317,10 @@ pub(crate) async fn append_all(
     Ok(Published::in_log(Arc::clone(shared), subscriptions, events))
 }
 
-/// Several events that are published together when this is awaited.
-#[must_use = "nothing is published until this is awaited"]
-pub struct PublishAll<'a> {
-    bus: Result<Bus<'a>>,
-    drafts: Vec<Result<Draft>>,
-}
-
-impl<'a> PublishAll<'a> {
-    pub(super) fn new<E: Publishable>(
-        bus: Result<Bus<'a>>,
-        events: impl IntoIterator<Item = E>,
-    ) -> Self {
-        let drafts = events.into_iter().map(|event| durable_draft(&event)).collect();
-        Self { bus, drafts }
-    }
-
-    /// Adds an event, of whatever type.
-    #[expect(clippy::needless_pass_by_value, reason = "publishing takes events by value")]
-    pub fn and<E: Publishable>(mut self, event: E) -> Self {
-        self.drafts.push(durable_draft(&event));
-        self
-    }
-
-    async fn run(self) -> Result<Published> {
-        let bus = self.bus?;
-        let shared = bus.get();
-        let scope = bus.scope();
-        let drafts = self.drafts.into_iter().collect::<Result<Vec<_>>>()?;
-        let events =
-            drafts.into_iter().map(|draft| event_of(&shared.engine.clock, scope.as_deref(), draft));
-        let appends = events.map(|event| event.map(Append::one)).collect::<Result<_>>()?;
-        append_all(shared, scope.as_deref(), appends).await
-    }
-}
-
 /// An event that can enter the log, encoded.
 pub(crate) fn durable_draft<E: Publishable>(event: &E) -> Result<Draft> {
     if event.in_memory().is_some() {
         return Err(Error::Misuse("an ephemeral event cannot be part of a commit"));
     }
     event.draft()
-}
-
-impl<'a> IntoFuture for PublishAll<'a> {
-    type Output = Result<Published>;
-    type IntoFuture = Boxed<'a, Result<Published>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl fmt::Debug for PublishAll<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublishAll").field("events", &self.drafts.len()).finish_non_exhaustive()
-    }
 }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::{
     Kairo, Shared,
-    publish::{Bus, Publish, PublishAll, Request, Run},
+    publish::{Bus, Publish, Request, Run},
+    publish_all::PublishAll,
 };
 use crate::{
     engine::dispatch::scope::Scope,

@@ -15,18 +15,15 @@ use std::{
 use super::{job::Job, scope::Scope, spec::Spec};
 use crate::{
     clock::Clock,
-    delivery::{FailedAttempt, Mark, MarkKey, Reason},
-    engine::{
-        Engine, stopped,
-        tx::{Desk, Tx},
-    },
+    delivery::{FailedAttempt, Reason},
+    engine::{Engine, stopped},
     error::{DecodeError, Error},
     event::{
         envelope::AnyEvent,
         record::{Draft, EventData, Recorded},
     },
     handler::{
-        Class, Context, Failure,
+        Class, Context,
         delivery::{Delivery, Outcome, Payload, RunError},
     },
     retry::{CONFLICT_RETRIES_MAX, RetryPolicy, Verdict, conflict_pause},
@@ -133,13 +130,13 @@ pub(crate) async fn deliver_again(
     run.attempt(NonZeroU32::MIN).await
 }
 
-struct Run<'a> {
-    engine: &'a Arc<Engine>,
-    spec: &'a Spec,
-    scope: Arc<Scope>,
-    job: Job,
+pub(super) struct Run<'a> {
+    pub(super) engine: &'a Arc<Engine>,
+    pub(super) spec: &'a Spec,
+    pub(super) scope: Arc<Scope>,
+    pub(super) job: Job,
     /// The epoch under which the event is handled; `None` when it is handled outside of any claim.
-    claim: Option<u64>,
+    pub(super) claim: Option<u64>,
     failed: u32,
     conflicts: u32,
 }
@@ -183,47 +180,6 @@ impl Run<'_> {
         let run = pin!(Arc::clone(&self.scope).enter(self.spec.run(delivery)));
         let drafts = run_once(run, self.spec, self.engine).await?;
         self.publishable(drafts)
-    }
-
-    /// An attempt whose effects, and what it publishes, commit together with the fact that the event
-    /// was handled. Where that is a fact already, there is nothing to do.
-    async fn attempt_in_transaction(&mut self) -> Result<Vec<EventData>, RunMiss> {
-        let mark = self.claim.map(|epoch| self.mark(epoch));
-        if let Some(mark) = &mark
-            && self.engine.backend.is_marked(&mark.key).await.map_err(of_store)?
-        {
-            return Ok(Vec::new());
-        }
-        let desk = Desk::of_run(self.engine, &self.scope);
-        let delivery = Delivery { payload: &Payload::Logged, context: self.scope.context() };
-        let run = async {
-            let run = Arc::clone(&self.scope).enter(self.spec.run(delivery));
-            desk.run(self.engine, run)
-                .await
-                .unwrap_or_else(|too_long| Err(RunError::Failed(Failure::retryable(too_long))))
-        };
-        let drafts = run_once(pin!(run), self.spec, self.engine).await?;
-        let begin = || Tx::begin(self.engine, Some(Arc::clone(&self.scope)));
-        let mut tx = desk.take().unwrap_or_else(begin);
-        for draft in drafts {
-            tx.append(draft).map_err(|error| RunError::Failed(Failure::permanent(error)))?;
-        }
-        match tx.commit_with(mark, None).await {
-            Ok(_) | Err(Error::AlreadyHandled { .. }) => Ok(Vec::new()),
-            Err(error) => Err(of_store(error)),
-        }
-    }
-
-    fn mark(&self, epoch: u64) -> Mark {
-        let Context { subscription, generation, edit, .. } = self.scope.context();
-        let Recorded { position, event, .. } = &*self.job.event;
-        let (subscription, event) = (subscription.to_string(), edit.unwrap_or(event.id));
-        Mark {
-            key: MarkKey { subscription, generation: *generation, event },
-            epoch: Some(epoch),
-            position: *position,
-            time: self.engine.clock.now(),
-        }
     }
 
     fn publishable(&self, drafts: Vec<Draft>) -> Result<Vec<EventData>, RunMiss> {
@@ -338,15 +294,6 @@ impl From<RunError> for RunMiss {
     }
 }
 
-/// Why an attempt brought nothing whose transaction the store did not take.
-fn of_store(error: Error) -> RunMiss {
-    match error {
-        // Somebody else has the subscription, or the bus has stopped: the attempt does not count.
-        Error::Fenced { .. } | Error::Closed => RunMiss::GivenBack,
-        error => RunError::Failed(Failure::from(error)).into(),
-    }
-}
-
 /// Whether a handler failed because it decoded an event that only a newer binary can read.
 fn is_newer(error: &(dyn std::error::Error + 'static)) -> bool {
     let decode = match error.downcast_ref::<Error>() {
@@ -368,7 +315,7 @@ fn shortened(mut text: String) -> String {
 /// Runs one attempt, catching a panic and ending it when its time is up.
 ///
 /// Most handlers are done at their first poll. Only the others cost a timer, and room for it.
-async fn run_once<F: Future<Output = Outcome>>(
+pub(super) async fn run_once<F: Future<Output = Outcome>>(
     mut run: Pin<&mut F>,
     spec: &Spec,
     engine: &Engine,

@@ -13,6 +13,7 @@ mod keeper;
 mod lanes;
 mod ledger;
 mod loops;
+mod once;
 mod parking;
 mod record;
 mod refused;
