@@ -6,8 +6,8 @@ use kairo::{
     LetterFilter, Position, Reason, StreamName, Uuid, Version, backend,
     clock::{Clock, Timestamp},
     delivery::{
-        Backend, Checkpoint, Claim, DeadLetter, FailedAttempt, LetterChange, Mark, MarkKey, Parked,
-        ParkedState, Progress, Scheduled, Steer,
+        Backend, Checkpoint, Claim, DeadLetter, FailedAttempt, LetterChange, Parked, ParkedState,
+        Progress, Scheduled, Steer,
     },
     event::record::EventData,
     handler::entry::StartAt,
@@ -18,6 +18,9 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::json;
 
 use super::{Place, event, sagas};
+
+#[path = "marks.rs"]
+mod marks;
 
 /// What can happen.
 #[derive(Clone, Debug)]
@@ -208,30 +211,12 @@ fn progress() -> impl Strategy<Value = Progress> {
     )
 }
 
-fn mark_keys() -> impl Strategy<Value = MarkKey> {
-    (name(), 1..3_u32, id()).prop_map(|(subscription, generation, event)| MarkKey {
-        subscription,
-        generation,
-        event,
-    })
-}
-
-fn marks() -> impl Strategy<Value = Mark> {
-    let epoch = prop_oneof![3 => Just(None), 1 => (1..6_u64).prop_map(Some)];
-    (mark_keys(), epoch, 1..9_u64, 0..4_u8).prop_map(|(key, epoch, position, seconds)| Mark {
-        key,
-        epoch,
-        position: Position::at_sequence(position),
-        time: time(seconds),
-    })
-}
-
 fn units() -> impl Strategy<Value = Unit> {
     let scheduled =
         (0..9_u8, events()).prop_map(|(due, event)| Scheduled { due: time(due), event });
     (
         prop::collection::vec(progress(), 0..2),
-        prop::collection::vec(marks(), 0..2),
+        prop::collection::vec(marks::marks(), 0..2),
         prop::collection::vec(changes(), 0..2),
         prop::collection::vec(id(), 0..2),
         prop::collection::vec(scheduled, 0..2),
@@ -354,26 +339,11 @@ async fn dump(store: &dyn Backend) -> String {
     let count = store.count(Position::at_sequence(3), &Selection::All, 1_000).await.unwrap();
     let next_due = store.next_due().await;
     let (streams, fates) = (dump_streams(store).await, dump_fates(store).await);
-    let (sagas, marks) = (sagas::dump(store).await, dump_marks(store).await);
+    let (sagas, marks) = (sagas::dump(store).await, marks::dump(store).await);
     format!(
         "{page:#?}\n{letters:#?}\n{due:#?}\n{rows:#?}\n{count}\n{next_due:?}\n{streams}\n{fates}\n\
          {sagas}\n{marks}"
     )
-}
-
-/// Those marks that there are.
-async fn dump_marks(store: &dyn Backend) -> String {
-    let mut lines = Vec::new();
-    for subscription in ["mail", "stock", "audit"].map(str::to_owned) {
-        for (generation, event) in (1..3).flat_map(|it| (1..6).map(move |event| (it, event))) {
-            let (subscription, event) = (subscription.clone(), Uuid::from_u128(event));
-            let key = MarkKey { subscription, generation, event };
-            if store.is_marked(&key).await.unwrap() {
-                lines.push(format!("{key:?}"));
-            }
-        }
-    }
-    lines.join("\n")
 }
 
 async fn dump_streams(store: &dyn Backend) -> String {

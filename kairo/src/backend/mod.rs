@@ -103,6 +103,7 @@
 //! SELECT time, payload::json ->> 'email' FROM kairo_log WHERE name = 'user.created';
 //! ```
 
+mod entities;
 mod memory;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod partitions;
