@@ -99,11 +99,11 @@ impl Change for Making {
         let Self(collection) = self;
         let lock = sqlx::query(LOCK).bind(tables.schema());
         answered_within(INDEX_MAX, lock.execute(&mut *connection)).await?;
-        let look = tables.query(LOOK).bind(collection.table).bind(tables.schema());
-        let row = answered(look.fetch_one(&mut *connection)).await?;
-        let (kind, indexes): (Option<String>, Option<Vec<String>>) =
-            (row.try_get(0)?, row.try_get(1)?);
-        match (kind.as_deref(), &indexes) {
+        let select = tables.query(LOOK).bind(collection.table).bind(tables.schema());
+        let found = answered(select.fetch_one(&mut *connection)).await?;
+        let (kind, known): (Option<String>, Option<Vec<String>>) =
+            (found.try_get(0)?, found.try_get(1)?);
+        match (kind.as_deref(), &known) {
             (None, _) => {
                 let create = tables.query_of(collection, CREATE);
                 answered(create.execute(&mut *connection)).await?;
@@ -112,7 +112,7 @@ impl Change for Making {
             (Some("r"), Some(_)) => {}
             _ => return Err(foreign(collection, tables).into()),
         }
-        self.set_indexes(connection, tables, &indexes.unwrap_or_default()).await
+        self.set_indexes(connection, tables, &known.unwrap_or_default()).await
     }
 }
 
