@@ -177,10 +177,11 @@ impl<'a> Round<'a> {
         let met = caught(|| {
             while let Some(Listed { call, handler }) = self.handlers.get(index) {
                 let delivery = Delivery { payload: &self.event.payload, context: &handler.first };
-                slot.set(Some(match call {
-                    Some(call) => call(delivery),
-                    None => handler.spec.run(delivery),
-                }));
+                // Each on its own: what both would give first is copied once more.
+                match call {
+                    Some(call) => slot.set(Some(call(delivery))),
+                    None => slot.set(Some(handler.spec.run(delivery))),
+                }
                 match slot.as_mut().as_pin_mut().map(|run| run.poll(task)) {
                     Some(Poll::Ready(Ok(drafts))) if drafts.is_empty() => index += 1,
                     Some(Poll::Ready(outcome)) => {

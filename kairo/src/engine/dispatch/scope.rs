@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::task::futures::TaskLocalFuture;
 use uuid::Uuid;
 
 use crate::{
@@ -100,8 +101,8 @@ impl Scope {
     }
 
     /// Runs a handler inside its scope.
-    pub(crate) async fn enter<F: Future>(self: Arc<Self>, run: F) -> F::Output {
-        CURRENT.scope(self, run).await
+    pub(crate) fn enter<F: Future>(self: Arc<Self>, run: F) -> TaskLocalFuture<Arc<Self>, F> {
+        CURRENT.scope(self, run)
     }
 
     /// The scope of the handler that the current task runs.
