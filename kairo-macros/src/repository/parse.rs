@@ -102,5 +102,5 @@ fn read(mistakes: &mut Mistakes, field: usize, attribute: &Attribute) -> Option<
     if !matches!(attribute.meta, Meta::Path(_)) {
         mistakes.on(attribute, format!("`#[{name}]` takes no arguments: write `#[{name}]`"));
     }
-    Some(Mark { field, kind, span: attribute.span() })
+    Some(Mark { field, kind, span: attribute.path().span() })
 }
