@@ -14,6 +14,8 @@ const RUSTC_SAYS_IT: &[&str] = &[
     "event/duplicate_name.stderr",
     "event/not_send.stderr",
     "handler/not_send.stderr",
+    "pipeline/duplicate_name.stderr",
+    "pipeline/not_send.stderr",
     "repository/duplicate_name.stderr",
     "repository/unknown_field_in_a_patch.stderr",
     "saga/duplicate_name.stderr",

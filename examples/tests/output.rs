@@ -65,3 +65,8 @@ fn an_order_is_processed_or_leaves_nothing_behind() {
 fn users_are_kept_together_with_what_tells_of_them() {
     check("users", &["users.txt"]);
 }
+
+#[test]
+fn an_order_flows_through_its_pipeline() {
+    check("order_pipeline", &["order_pipeline.txt"]);
+}

@@ -95,7 +95,8 @@ fn flow(
             format!("{who} makes something else of what flows by: write `{shown}` or `&{shown}`"),
         ),
         (Kind::Filter, Borrowed::No | Borrowed::Mutably) => {
-            mistakes.on(written, format!("{who} only looks at what flows by: write `&{shown}`"))
+            let message = format!("{who} only looks at what flows by: write `&{shown}`");
+            mistakes.on(written, message);
         }
         (Kind::Emit, Borrowed::No | Borrowed::Mutably) => mistakes.on(
             written,

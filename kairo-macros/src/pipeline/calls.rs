@@ -135,8 +135,8 @@ fn body(model: &Model, stage: &Stage, given: &TokenStream) -> TokenStream {
     let ended = match stage.kind {
         Kind::Map | Kind::Filter => quote!(__k::Ok::<#ty, __k::Miss>(#output)),
         Kind::Emit => {
-            let emit = quote_spanned!(span(ty)=> <#ty as __k::Emission>::emit);
-            quote!(#emit(#output, #run).await)
+            // All of it at the type, where rustc then reports one that is no event.
+            quote_spanned!(span(ty)=> <#ty as __k::Emission>::emit(#output, #run).await)
         }
     };
     quote! {

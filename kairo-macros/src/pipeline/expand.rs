@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{ItemImpl, Type, ext::IdentExt};
 
@@ -145,7 +145,8 @@ fn settings(model: &Model) -> TokenStream {
 fn hooks(model: &Model, output: &Type) -> TokenStream {
     let (this, run, told) = (local("this"), local("run"), local("told"));
     let on_success = model.on_success.as_ref().map(|hook| {
-        let body = calls::hook(model, hook, &told, &quote!(#output), &show(output));
+        let place = hook.told.as_ref().map_or_else(Span::call_site, span);
+        let body = calls::hook(model, hook, &told, &at(place, output), &show(output));
         quote! {
             async fn on_success(
                 &self,
@@ -158,7 +159,8 @@ fn hooks(model: &Model, output: &Type) -> TokenStream {
         }
     });
     let on_error = model.on_error.as_ref().map(|hook| {
-        let error = quote!(__k::PipelineError);
+        let place = hook.told.as_ref().map_or_else(Span::call_site, span);
+        let error = quote_spanned!(place=> __k::PipelineError);
         let body = calls::hook(model, hook, &told, &error, "PipelineError");
         quote! {
             async fn on_error(

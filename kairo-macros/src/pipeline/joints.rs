@@ -109,6 +109,5 @@ pub(super) fn into_hook(
         return quote!(#told,);
     }
     let name = name(&hook.call.function);
-    let given = at(span(takes), given);
     quote_spanned!(span(takes)=> <#given as #name<#takes>>::look(#told),)
 }

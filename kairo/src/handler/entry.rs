@@ -149,6 +149,7 @@ impl Intake {
 pub type Call = for<'a> fn(Delivery<'a>) -> HandlerFuture<'a>;
 
 /// A handler of a linked crate.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about a handler, or not")]
 pub struct HandlerEntry {
     /// The durable identity: `name = ".."`, or the function's path.
     pub name: &'static str,

@@ -34,7 +34,6 @@ use crate::{
 ///     Ok(kairo.pipeline(pipeline).execute(order).await?)
 /// }
 /// ```
-#[must_use]
 pub fn pipeline(name: impl Into<String>) -> Named {
     Named { name: name.into(), settings: Settings::default() }
 }

@@ -4,7 +4,7 @@ use std::{any::type_name, fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{ErrorKind, Pipeline, PipelineError, drive::drive};
+use super::{ErrorKind, Pipeline, PipelineError, drive::drive, run::PLACE};
 use crate::{
     bus::{Builder, Bus, Kairo, Publisher, check_metadata},
     error::{Error, Result},
@@ -24,6 +24,8 @@ pub struct PipelineRef<P> {
     pipeline: Arc<P>,
     /// Where keys of its stages say that they come from.
     place: Arc<str>,
+    /// Whether its name is one that an event could have.
+    is_named: bool,
     options: Options,
 }
 
@@ -89,8 +91,9 @@ impl Publisher {
 
 impl<P: Pipeline> PipelineRef<P> {
     fn new(source: Source, pipeline: Arc<P>) -> Self {
-        let place = format!("pipeline:{}", pipeline.name()).into();
-        Self { source, pipeline, place, options: Options::default() }
+        let name = pipeline.name();
+        let (place, is_named) = (format!("{PLACE}{name}").into(), EventName::new(name).is_ok());
+        Self { source, pipeline, place, is_named, options: Options::default() }
     }
 
     /// What its runs belong to; by default to the event that is being handled, or each to itself.
@@ -127,7 +130,9 @@ impl<P: Pipeline> PipelineRef<P> {
     }
 
     fn open(&self) -> Result<Bus<'_>> {
-        check_name(self.pipeline.name())?;
+        if !self.is_named {
+            check_name(self.pipeline.name())?;
+        }
         check_metadata(&self.options.metadata)?;
         match &self.source {
             Source::Kairo(kairo) => Ok(kairo.bus()),
@@ -153,6 +158,7 @@ impl<P> Clone for PipelineRef<P> {
             source: self.source.clone(),
             pipeline: Arc::clone(&self.pipeline),
             place: Arc::clone(&self.place),
+            is_named: self.is_named,
             options: self.options.clone(),
         }
     }

@@ -33,6 +33,9 @@ use crate::{
     store::Append,
 };
 
+/// What the place of a pipeline's stages begins with, as the subscription of one that runs on an event.
+pub(super) const PLACE: &str = "pipeline:";
+
 /// What the runs of a handler count as, so that each has an id of its own.
 const RUN: &str = "pipeline.run";
 
@@ -162,20 +165,16 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn context(&self, stage: &str, attempt: NonZeroU32) -> Context {
         let outer = self.scope.context();
-        // Inside a handler its subscription tells its runs from those of others.
-        let place = match &outer.whole {
-            None if outer.event.is_some() && !outer.subscription.starts_with("pipeline:") => {
-                format!("{}/{}/{stage}", outer.subscription, self.pipeline)
-            }
-            _ => format!("{}/{stage}", outer.subscription),
+        let around = &outer.subscription;
+        // In what is not its own, the name of that comes first.
+        let place = match around.strip_prefix(PLACE) {
+            Some(name) if name == self.pipeline => format!("{around}/{stage}"),
+            _ => format!("{around}/{}/{stage}", self.pipeline),
         };
-        let event = outer.data();
-        let whole = Whole {
-            id: self.id,
-            epoch: None,
-            correlation: event.map_or(self.id, |event| event.correlation),
-            depth: event.map_or(0, |event| event.depth),
-        };
+        let of_whole = outer.whole.as_ref().map(|whole| (whole.correlation, whole.depth));
+        let of_event = outer.data().map(|event| (event.correlation, event.depth));
+        let (correlation, depth) = of_event.or(of_whole).unwrap_or((self.id, 0));
+        let whole = Whole { id: self.id, epoch: None, correlation, depth };
         Context { attempt, subscription: place.into(), whole: Some(whole), ..outer.clone() }
     }
 

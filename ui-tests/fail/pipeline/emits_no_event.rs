@@ -1,0 +1,26 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order {
+    cents: u64,
+}
+
+#[data]
+struct Enriched {
+    cents: u64,
+}
+
+#[event("order.validated")]
+struct OrderValidated(Order);
+
+struct Processing;
+
+#[pipeline("processing")]
+impl Processing {
+    #[emit]
+    fn validated(&self, order: &Order) -> Enriched {
+        Enriched { cents: order.cents }
+    }
+}
+
+fn main() {}

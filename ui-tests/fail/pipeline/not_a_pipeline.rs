@@ -1,0 +1,9 @@
+use kairo::prelude::*;
+
+struct Processing;
+
+fn run(kairo: &Kairo) {
+    let _ = kairo.pipeline(Processing);
+}
+
+fn main() {}

@@ -1,0 +1,29 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order {
+    cents: u64,
+}
+
+#[data]
+struct Enriched {
+    cents: u64,
+}
+
+#[event("order.validated")]
+struct OrderValidated(Order);
+
+struct Processing;
+
+#[pipeline("processing")]
+impl Processing {
+    #[map]
+    async fn validate(&self, order: Order) -> Order {
+        let cell = std::rc::Rc::new(1);
+        std::future::ready(()).await;
+        drop(cell);
+        order
+    }
+}
+
+fn main() {}

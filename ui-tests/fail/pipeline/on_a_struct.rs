@@ -1,0 +1,6 @@
+use kairo::prelude::*;
+
+#[pipeline("processing")]
+struct Processing;
+
+fn main() {}

@@ -1,0 +1,31 @@
+use kairo::prelude::*;
+
+#[data]
+struct Order {
+    cents: u64,
+}
+
+#[data]
+struct Enriched {
+    cents: u64,
+}
+
+#[event("order.validated")]
+struct OrderValidated(Order);
+
+struct Processing;
+
+#[pipeline("processing")]
+impl Processing {
+    #[map]
+    async fn validate(&self, order: Order) -> Order {
+        order
+    }
+
+    #[map]
+    async fn enrich(&self, order: Enriched) -> Enriched {
+        order
+    }
+}
+
+fn main() {}
