@@ -124,15 +124,15 @@ impl Deliveries for SqliteStore {
 }
 
 fn rows(connection: &Connection) -> rusqlite::Result<Vec<SubscriptionRow>> {
-    let parked = counts(connection, "SELECT subscription, count(*) FROM kairo_parked GROUP BY 1")?;
-    let letters =
-        counts(connection, "SELECT subscription, count(*) FROM kairo_dead_letter GROUP BY 1")?;
-    let mut select = connection.prepare_cached(SELECT)?;
     const SELECT: &str = concat!(
         "SELECT name, generation, low_water, ",
         epoch!(),
         ", paused, failure FROM kairo_subscription ORDER BY name"
     );
+    let parked = counts(connection, "SELECT subscription, count(*) FROM kairo_parked GROUP BY 1")?;
+    let letters =
+        counts(connection, "SELECT subscription, count(*) FROM kairo_dead_letter GROUP BY 1")?;
+    let mut select = connection.prepare_cached(SELECT)?;
     let rows = select.query_map([], |row| {
         let (Place(low_water), Count(epoch)) = (row.get(2)?, row.get(3)?);
         let share = Share { partitions: Partitions::WHOLE, owner: None, epoch, low_water };

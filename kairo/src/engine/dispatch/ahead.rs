@@ -39,7 +39,7 @@ struct Open {
 
 /// What comes next.
 pub(super) enum Next {
-    Event(Recorded),
+    Event(Arc<Recorded>),
     /// Nothing else that is wanted lies before this place.
     Scanned(Position),
     /// A page that is not there yet.
@@ -72,7 +72,7 @@ impl Ahead {
         match &mut self.open {
             Some(open) => {
                 if let Some(event) = open.events.next() {
-                    return Next::Event(event);
+                    return Next::Event(Arc::new(event));
                 }
                 let end = open.end;
                 self.open = None;

@@ -1,6 +1,6 @@
 //! Reading: from the log's tail in memory, from the store further back, and parked events again.
 
-use std::{borrow::Borrow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     ahead::{Ahead, Next, PAGE},
@@ -68,13 +68,12 @@ impl Runner {
         if is_full { 0 } else { self.ledger.room().min(PAGE) }
     }
 
-    fn enter(&mut self, event: impl Borrow<Recorded> + Into<Arc<Recorded>>) {
-        let read = event.borrow();
-        if self.spec.interest.wants(read.event.name.as_str())
-            && self.is_ours(read)
-            && self.ledger.enter(read.position)
+    fn enter(&mut self, event: Arc<Recorded>) {
+        if self.spec.interest.wants(event.event.name.as_str())
+            && self.is_ours(&event)
+            && self.ledger.enter(event.position)
         {
-            self.offer(event.into());
+            self.offer(event);
         }
     }
 

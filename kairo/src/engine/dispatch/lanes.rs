@@ -59,13 +59,11 @@ impl Lanes {
                 }
                 (_, None) => self.waiting.pop_front()?,
             };
-            match self.queue_of(&event.event.stream) {
-                Some(queue) => queue.push_back(event),
-                None => {
-                    self.bytes -= bytes(&event);
-                    return Some(event);
-                }
-            }
+            let Some(queue) = self.queue_of(&event.event.stream) else {
+                self.bytes -= bytes(&event);
+                return Some(event);
+            };
+            queue.push_back(event);
         }
     }
 

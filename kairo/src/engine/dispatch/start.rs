@@ -52,17 +52,16 @@ impl Runner {
             let key = (job.origin == Origin::Log).then(|| job.key().clone());
             let mut delivery = placed(deliver(seat_now, job), room.take());
             // Most handlers are done at once; the others are polled again among those that run.
-            match (&mut delivery).now_or_never() {
-                Some(mut ended) => {
-                    room = Some(delivery);
-                    seat = ended.seat.take();
-                    self.settle(ended, now);
-                    ended_at_once = true;
+            if let Some(mut ended) = (&mut delivery).now_or_never() {
+                room = Some(delivery);
+                seat = ended.seat.take();
+                self.settle(ended, now);
+                ended_at_once = true;
+            } else {
+                if let Some(key) = key {
+                    self.lanes.hold(key);
                 }
-                None => {
-                    key.into_iter().for_each(|key| self.lanes.hold(key));
-                    self.running.push(delivery);
-                }
+                self.running.push(delivery);
             }
         }
         ended_at_once
