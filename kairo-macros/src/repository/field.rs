@@ -39,7 +39,7 @@ pub(crate) fn check(mistakes: &mut Mistakes, input: &Input) -> Option<All> {
                 data.enum_token,
                 format!(
                     "entity `{ident}` is an enum, but an entity has an id and fields that queries \
-                     name: make it a struct that holds the enum in a field"
+                     name: write a struct that holds the enum in a field"
                 ),
             );
             return None;
@@ -103,7 +103,7 @@ fn marked(mistakes: &mut Mistakes, input: &Input, mut fields: Vec<Field>) -> All
                 field.ident.span(),
                 format!(
                     "`{ident}Patch` has a function `new`, so no method of it can set this field: \
-                     choose another name, and keep that of the documents with \
+                     use another name, and keep that of the documents with \
                      `#[serde(rename = \"new\")]`"
                 ),
             );
@@ -151,7 +151,7 @@ fn check_id(
         && let Some(field) = fields.get(first.field)
     {
         let message = format!(
-            "`{}` is already the id of `{ident}`: mark exactly one field with `#[id]`",
+            "`{}` is already the id of `{ident}`: remove one of the two marks",
             field.ident
         );
         mistakes.at(mark.span, message);
@@ -185,7 +185,7 @@ fn check_version(
         && let Some(field) = fields.get(first.field)
     {
         let message = format!(
-            "`{}` is already the version of `{ident}`: mark at most one field with `#[version]`",
+            "`{}` is already the version of `{ident}`: remove one of the two marks",
             field.ident
         );
         mistakes.at(mark.span, message);
@@ -254,7 +254,7 @@ fn no_id(mistakes: &mut Mistakes, ident: &Ident, fields: &[Field]) {
         }
         None => mistakes.at(
             ident.span(),
-            format!("entity `{ident}` has no id: mark the field that identifies it with `#[id]`"),
+            format!("entity `{ident}` has no id: add `#[id]` to the field that identifies it"),
         ),
     }
 }
