@@ -227,9 +227,10 @@ fn entity(model: &Model) -> TokenStream {
         Some(quote!(__k::Index { field: #stored, unique: #unique }))
     });
     let schema = (*version != 1).then(|| quote!(const SCHEMA: u32 = #version;));
-    let events = match model.prefix {
-        Some(_) => quote!(__k::Some(<Self as __k::Emits>::NAMES)),
-        None => quote!(__k::None),
+    let events = if model.prefix.is_some() {
+        quote!(__k::Some(<Self as __k::Emits>::NAMES))
+    } else {
+        quote!(__k::None)
     };
     let check = check(model);
     let counted = counted(model);
@@ -302,10 +303,8 @@ fn decode(model: &Model) -> Option<TokenStream> {
             quote_spanned!(span(old)=> __k::decode_shape::<#old>(#name, #schema, #schema, __json)?);
         let mut value = old_value;
         for (index, older) in from[..=steps].iter().enumerate().rev() {
-            let newer = match index.checked_sub(1).and_then(|newer| from.get(newer)) {
-                Some(newer) => quote!(#newer),
-                None => quote!(#ident),
-            };
+            let newer = index.checked_sub(1).and_then(|newer| from.get(newer));
+            let newer = newer.map_or_else(|| quote!(#ident), |newer| quote!(#newer));
             let newer = at(span(older), newer);
             value = quote!(<#newer as __k::Upgrade<#older>>::upgrade(#value));
         }

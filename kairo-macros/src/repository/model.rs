@@ -101,27 +101,23 @@ fn check_table(mistakes: &mut Mistakes, args: &Args, name: &LitStr) -> String {
     if before < mistakes.count() {
         return plain;
     }
-    match given {
-        Some(given) => {
-            let table = given.value();
-            if let Some(wrong) = wrong_table(&table) {
-                mistakes.at(given.span(), format!("\"{table}\" cannot name a table: {wrong}"));
-            }
-            table
+    if let Some(given) = given {
+        let table = given.value();
+        if let Some(wrong) = wrong_table(&table) {
+            mistakes.at(given.span(), format!("\"{table}\" cannot name a table: {wrong}"));
         }
-        None => {
-            if let (true, Some(wrong)) = (mistakes.none(), wrong_table(&plain)) {
-                mistakes.at(
-                    name.span(),
-                    format!(
-                        "the table of this repository would be \"{plain}\", which cannot name one \
-                         ({wrong}): add `table = \"..\"`"
-                    ),
-                );
-            }
-            plain
-        }
+        return table;
     }
+    if let (true, Some(wrong)) = (mistakes.none(), wrong_table(&plain)) {
+        mistakes.at(
+            name.span(),
+            format!(
+                "the table of this repository would be \"{plain}\", which cannot name one ({wrong}): \
+                 add `table = \"..\"`"
+            ),
+        );
+    }
+    plain
 }
 
 fn wrong_table(table: &str) -> Option<String> {

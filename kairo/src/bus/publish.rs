@@ -127,7 +127,7 @@ impl<'a, E: Publishable + 'a> Request<'a, E> {
 
     /// Publishes a durable event.
     async fn append(self) -> Result<Published> {
-        let (place, options) = (self.place?, self.options.unwrap_or_default());
+        let (place, options) = (self.place?, self.options.map(|it| *it).unwrap_or_default());
         let draft = match &place {
             Place::Bus(_) => self.event.draft()?,
             Place::Within(_) | Place::Outbox(..) => durable_draft(&self.event)?,
@@ -259,7 +259,7 @@ async fn publish(
     shared: &Arc<Shared>,
     scope: Option<&Scope>,
     draft: Draft,
-    options: Box<Options>,
+    options: Options,
 ) -> Result<Published> {
     match options.ready(&shared.engine.clock, scope, draft)? {
         Ready::Later(scheduled) => delay(shared, scope, scheduled).await,
@@ -267,7 +267,7 @@ async fn publish(
     }
 }
 
-fn publish_within(tx: &mut Tx, draft: Draft, options: Box<Options>) -> Result<Published> {
+fn publish_within(tx: &mut Tx, draft: Draft, options: Options) -> Result<Published> {
     let (engine, scope) = tx.cause();
     let ready = options.ready(&engine.clock, scope.as_deref(), draft)?;
     let id = ready.id();

@@ -55,12 +55,7 @@ impl Options {
     }
 
     /// Makes an event of a draft, as these options want it.
-    pub(super) fn ready(
-        self: Box<Self>,
-        clock: &Clock,
-        scope: Option<&Scope>,
-        draft: Draft,
-    ) -> Result<Ready> {
+    pub(super) fn ready(self, clock: &Clock, scope: Option<&Scope>, draft: Draft) -> Result<Ready> {
         let due = self.due(clock.now());
         if due.is_some() && self.expected != Version::Any {
             return Err(Error::Misuse("`.expect(..)` cannot be checked for a delayed event"));

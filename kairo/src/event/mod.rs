@@ -228,12 +228,6 @@ pub(crate) fn registered(name: &str) -> Option<&'static EventEntry> {
     ENTRIES.get(name).copied()
 }
 
-/// A name that comes out of a store. Where an event of this binary has it, it is that one's text,
-/// whose copies nobody counts.
-pub(crate) fn stored_name(name: &str) -> EventName {
-    registered(name).map_or_else(|| EventName::stored(name), |entry| EventName::checked(entry.name))
-}
-
 /// The stream of an event that names none: one of its own.
 pub(crate) fn own_stream(name: &EventName, id: Uuid) -> StreamName {
     StreamName::stored(&format!("{}-{}", name.first_segment(), id.as_simple()))

@@ -2,6 +2,7 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use super::registered;
 use crate::error::{Error, Result};
 
 /// The longest name of an event or pattern, in bytes.
@@ -61,10 +62,14 @@ impl EventName {
         Self(Text::Static(name))
     }
 
-    /// A name that comes out of a store, where only checked names go in.
+    /// A name that comes out of a store, where only checked names go in. Where an event of this binary
+    /// has it, it is that one's text, whose copies nobody counts.
     #[must_use]
     pub(crate) fn stored(name: &str) -> Self {
-        Self(Text::Shared(name.into()))
+        match registered(name) {
+            Some(entry) => Self::checked(entry.name),
+            None => Self(Text::Shared(name.into())),
+        }
     }
 
     /// The name as text.

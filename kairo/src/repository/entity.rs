@@ -106,6 +106,9 @@ pub trait Patch<T>: Clone + Debug + Send + Sync + 'static {
 }
 
 /// Reads JSON of a shape that must not be newer than what is known.
+///
+/// # Errors
+/// [`DecodeError`] for a newer shape, or JSON that does not fit.
 pub fn decode_shape<T: Data>(
     name: &str,
     known: u32,

@@ -59,6 +59,7 @@ pub struct OrderBy<T> {
     of: PhantomData<fn() -> T>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`eq(\"Ada\")` reads better than `eq(&\"Ada\")`")]
 impl<T, V> Field<T, V> {
     /// The field with this name in the JSON of its entity.
     #[doc(hidden)]

@@ -40,11 +40,11 @@ pub trait IdOf<Id> {
 #[diagnostic::do_not_recommend]
 impl<Id: EntityId> IdOf<Self> for Id {
     fn text(&self) -> Result<String> {
-        let value = serde_json::to_value(self).map_err(|error| invalid("", error))?;
+        let value = serde_json::to_value(self).map_err(|error| invalid("", &error))?;
         match value {
             Value::String(text) => Ok(text),
             Value::Number(number) if !number.is_f64() => Ok(number.to_string()),
-            other => Err(invalid(&other.to_string(), "it is a text or a whole number")),
+            other => Err(invalid(&other.to_string(), &"it is a text or a whole number")),
         }
     }
 }
@@ -62,7 +62,7 @@ impl IdOf<String> for &str {
     }
 }
 
-fn invalid(id: &str, why: impl ToString) -> Error {
+fn invalid(id: &str, why: &impl ToString) -> Error {
     Error::invalid("id", id, why.to_string())
 }
 
@@ -78,12 +78,12 @@ impl Key {
     pub(super) fn of<T: Entity>(id: &impl IdOf<T::Id>) -> Result<Self> {
         let id = id.text()?;
         if id.is_empty() {
-            return Err(invalid(&id, "it has no character; use at least one"));
+            return Err(invalid(&id, &"it has no character; use at least one"));
         }
         let stream = format!("{}-{id}", T::STREAM);
         let stream = StreamName::new(stream).map_err(|error| match error {
             Error::Invalid { allowed, .. } => {
-                invalid(&id.escape_debug().to_string(), format!("as part of a stream {allowed}"))
+                invalid(&id.escape_debug().to_string(), &format!("as part of a stream {allowed}"))
             }
             other => other,
         })?;

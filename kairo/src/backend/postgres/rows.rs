@@ -13,7 +13,6 @@ use crate::{
     event::{
         name::{EventName, StreamName},
         record::{EventData, Metadata},
-        stored_name,
     },
     store::Position,
 };
@@ -60,7 +59,7 @@ impl Names {
         if self.0.len() == NAMES_MAX {
             self.0.clear();
         }
-        let name = stored_name(name);
+        let name = EventName::stored(name);
         self.0.insert(name.clone());
         name
     }

@@ -20,7 +20,6 @@ use crate::{
         fact::{Fact, Facts},
         name::{EventName, StreamName},
         record::{EventData, Metadata},
-        stored_name,
     },
     store::Position,
 };
@@ -73,7 +72,7 @@ impl Common {
         if self.events.len() == NAMES_MAX {
             self.events.clear();
         }
-        let name = stored_name(name);
+        let name = EventName::stored(name);
         self.events.insert(name.clone());
         name
     }
