@@ -93,7 +93,7 @@ async fn a_query_that_ends_the_transaction_is_told() {
         connection(&mut *transaction).execute_batch(ending).unwrap();
         let told = transaction.commit(append("user-1", Version::At(1))).await.unwrap_err();
         assert!(told.to_string().contains("leave COMMIT and ROLLBACK to Kairo"), "{told}");
-        let version = if ending == "ROLLBACK" { 0 } else { 1 };
+        let version = u64::from(ending != "ROLLBACK");
         let placed = store.commit(append("user-1", Version::At(version))).await.unwrap().placed[0];
         assert_eq!((placed.version, items(&place)), (version + 1, kept));
     }
