@@ -6,7 +6,7 @@ use super::parse::{Kind, Method};
 use crate::{
     mistakes::Mistakes,
     returns::{self, Returns, is_unit, second_argument},
-    tokens::{Borrowed, peel, show},
+    tokens::{Borrowed, last_segment, peel, show},
 };
 
 /// `fn(&self, ..)`, async or not; `who` is, for example, "stage `enrich`".
@@ -40,6 +40,15 @@ pub(crate) fn check(mistakes: &mut Mistakes, who: &str, method: &Method) {
         {
             let message = format!("`impl Trait` makes {who} generic: write a concrete type");
             mistakes.on(ty, message);
+        }
+        if let FnArg::Typed(argument) = argument
+            && last_segment(peel(&argument.ty).0).is_some_and(|last| last.ident == "Tx")
+        {
+            let message = format!(
+                "{who} takes no transaction, because what a pipeline emits is published at once: use \
+                 `kairo.transaction(..)` inside of it, or a `#[handler]`"
+            );
+            mistakes.on(&argument.ty, message);
         }
     }
     if let Some(condition) = &method.condition {
