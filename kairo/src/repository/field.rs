@@ -161,13 +161,11 @@ pub const VALUES_MAX: usize = 500;
 
 impl<T, V> Field<T, Option<V>> {
     /// It has no value.
-    #[must_use]
     pub fn is_null(self) -> Filter<T> {
         Filter::of(Ok(Condition::IsNull(self.name)))
     }
 
     /// It has a value.
-    #[must_use]
     pub fn is_not_null(self) -> Filter<T> {
         Filter::of(Ok(Condition::Not(Box::new(Condition::IsNull(self.name)))))
     }
@@ -181,13 +179,11 @@ impl<T, V: Textual> Field<T, V> {
     }
 
     /// Its text begins with this one. Case counts.
-    #[must_use]
     pub fn starts_with(self, start: &str) -> Filter<T> {
         self.like(format!("{}%", plain(start)))
     }
 
     /// This is in its text. Case counts.
-    #[must_use]
     pub fn contains(self, part: &str) -> Filter<T> {
         self.like(format!("%{}%", plain(part)))
     }

@@ -60,6 +60,7 @@ impl<T: Entity> Repository<T> {
     /// is none with this id; [`Error::DocumentMoved`] when it is not at the expected version, or all tries
     /// met another change; [`Error::UnreadableDocument`] when what is stored does not fit the struct. The
     /// event holds the entity before and after, so the two have room in 1 MiB together.
+    #[expect(clippy::needless_pass_by_value, reason = "`update(7)` reads better than `update(&7)`")]
     pub fn update(&self, id: impl IdOf<T::Id>, patch: T::Patch) -> Update<T> {
         Update { repository: self.clone(), key: Key::of::<T>(&id), patch, expected: None }
     }
@@ -129,6 +130,7 @@ impl<T: Entity> Repository<T> {
     /// expected version; [`Error::Refused`] by a hook; [`Error::UnreadableDocument`] when what is stored
     /// does not fit the struct; [`Error::Misuse`] while a transaction is open in this task;
     /// [`Error::Store`] when the store fails.
+    #[expect(clippy::needless_pass_by_value, reason = "`delete(7)` reads better than `delete(&7)`")]
     pub fn delete(&self, id: impl IdOf<T::Id>) -> Delete<T> {
         Delete { repository: self.clone(), key: Key::of::<T>(&id), expected: None }
     }
