@@ -3,6 +3,7 @@
 mod backward;
 mod cancel;
 mod crash;
+mod events;
 mod faults;
 mod forward;
 mod input;
