@@ -58,6 +58,7 @@ fn every_linked_handler_is_found() {
     let wiring = Kairo::builder().state(Mailer).handlers(Billing).check().unwrap();
     let expected = [
         "kairo_tests::note",
+        "statements",
         "wiring::Billing::bill",
         "wiring::audit",
         "wiring::reminders::Billing::remind",
@@ -79,7 +80,7 @@ fn a_process_can_run_a_choice_of_the_handlers() {
     let wiring = Kairo::builder().only(audit).check().unwrap();
     assert_eq!(names(&wiring), ["wiring::audit"]);
     let wiring = Kairo::builder().only_module("kairo_tests").check().unwrap();
-    assert_eq!(names(&wiring), ["kairo_tests::note"]);
+    assert_eq!(names(&wiring), ["kairo_tests::note", "statements"]);
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn a_named_crate_is_linked_and_counted() {
     let linked = wiring.crates().iter().find(|found| found.name == "kairo_tests").unwrap();
     assert_eq!(
         linked.to_string(),
-        "kairo: kairo_tests: 3 events, 1 handler (0 in this process), 1 saga"
+        "kairo: kairo_tests: 11 events, 2 handlers (0 in this process), 1 saga, 2 repositories"
     );
 }
 

@@ -22,7 +22,7 @@ const CENTS: i64 = 10_000;
 const CLIENTS: usize = 6;
 
 /// An account. Its clients move money to others, and knock at it.
-#[repository("accounts")]
+#[repository("vaults")]
 #[derive(PartialEq, Eq)]
 pub struct Account {
     /// Its number.
@@ -219,11 +219,11 @@ async fn check_told(kairo: &Kairo, log: &[AnyEvent], accounts: &[Account]) {
     let mut told: HashMap<u64, (Account, u64)> = HashMap::new();
     for event in log {
         match event.name() {
-            "accounts.created" => {
+            "vaults.created" => {
                 let created = event.decode::<kairo::repository::Created<Account>>().unwrap();
                 assert!(told.insert(created.id, (created.entity, 1)).is_none());
             }
-            "accounts.updated" => {
+            "vaults.updated" => {
                 let Updated { id, before, entity, .. } = event.decode().unwrap();
                 let (last, version) = told.get_mut(&id).unwrap();
                 assert_eq!(*last, before);
