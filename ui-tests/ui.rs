@@ -6,8 +6,18 @@ use std::{
 };
 
 /// A message that says what is wrong must also say what to do; one of these words does.
-const FIXES: &[&str] =
-    &["write", "add", "did you mean", "change", "use", "move", "remove", "give", "put"];
+const FIXES: &[&str] = &[
+    "write",
+    "add",
+    "did you mean",
+    "change",
+    "use",
+    "move",
+    "remove",
+    "give",
+    "put",
+    "consider borrowing",
+];
 
 /// What only rustc can find, and says in its own words.
 const RUSTC_SAYS_IT: &[&str] = &[

@@ -51,6 +51,7 @@ impl<T: Entity> Updated<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Emits> Event for Created<T> {
     const NAME: &'static str = T::NAMES.created;
     const SCHEMA: u32 = T::SCHEMA;
@@ -65,6 +66,7 @@ impl<T: Emits> Event for Created<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Emits> Event for Updated<T> {
     const NAME: &'static str = T::NAMES.updated;
     const SCHEMA: u32 = T::SCHEMA;
@@ -82,6 +84,7 @@ impl<T: Emits> Event for Updated<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Emits> Event for Deleted<T> {
     const NAME: &'static str = T::NAMES.deleted;
     const SCHEMA: u32 = T::SCHEMA;
