@@ -62,6 +62,9 @@ pub struct Noted {
 }
 
 /// Writes both statements, and tells of it.
+///
+/// # Errors
+/// What the store says.
 #[handler(
     event = "money.moved",
     name = "statements",
@@ -84,7 +87,6 @@ pub async fn writes_statements(
 }
 
 /// A bus that keeps accounts.
-#[must_use]
 pub fn open(url: &str) -> Builder {
     Kairo::builder().store(url).only(writes_statements)
 }
@@ -103,8 +105,12 @@ pub fn acknowledged(folder: &Path) -> Vec<String> {
 
 /// One write, so that a line is there as a whole or not at all.
 fn note(folder: &Path, line: &str) {
-    let mut file = OpenOptions::new().append(true).create(true).open(book(folder)).unwrap();
-    file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(book(folder))
+        .expect("the book can be opened");
+    file.write_all(format!("{line}\n").as_bytes()).expect("the book can be written");
 }
 
 /// Makes the accounts that are not there yet.
@@ -186,7 +192,8 @@ pub struct Books {
 /// Waits until everything is handled, and asserts that state and log agree: every change has its event
 /// and the reverse, and every event had its effects once.
 pub async fn audit(kairo: &Kairo, folder: &Path) -> Books {
-    let log: Vec<AnyEvent> = kairo.store().log(Position::START).try_collect().await.unwrap();
+    let log: Vec<AnyEvent> =
+        kairo.store().log(Position::START).try_collect().await.expect("what is stored can be read");
     let of = |name: &str| log.iter().filter(|event| event.name() == name).collect::<Vec<_>>();
     let moved: HashSet<Uuid> = of("money.moved").iter().map(|event| event.id()).collect();
     eventually(async || noted(kairo).await.len() >= moved.len()).await;
@@ -194,15 +201,20 @@ pub async fn audit(kairo: &Kairo, folder: &Path) -> Books {
     let notes = noted(kairo).await;
     assert_eq!(notes.len(), moved.len(), "each move is noted once");
     assert_eq!(notes.into_iter().collect::<HashSet<_>>(), moved);
-    let accounts: Vec<Account> = kairo.repository::<Account>().all().await.unwrap();
+    let accounts: Vec<Account> =
+        kairo.repository::<Account>().all().await.expect("what is stored can be read");
     check_told(kairo, &log, &accounts).await;
     check_acknowledged(folder, &moved, &accounts);
     let total: i64 = accounts.iter().map(|account| account.cents).sum();
     assert_eq!(total, CENTS * ACCOUNTS.cast_signed(), "no money came or went");
-    let moves: u64 = accounts.iter().map(|account| account.moves).sum();
-    assert_eq!(moves, 2 * moved.len() as u64, "each move has its event");
+    let sides: u64 = accounts.iter().map(|account| account.moves).sum();
+    assert_eq!(sides, 2 * moved.len() as u64, "each move has its event");
     for account in &accounts {
-        let statement = kairo.repository::<Statement>().get(account.number).await.unwrap();
+        let statement = kairo
+            .repository::<Statement>()
+            .get(account.number)
+            .await
+            .expect("what is stored can be read");
         assert_eq!((statement.cents, statement.lines), (account.cents, account.moves));
     }
     let knocks = accounts.iter().map(|account| account.knocks).sum();
@@ -211,7 +223,10 @@ pub async fn audit(kairo: &Kairo, folder: &Path) -> Books {
 
 async fn noted(kairo: &Kairo) -> Vec<Uuid> {
     let notes = super::logged(kairo, "money.noted").await;
-    notes.iter().map(|event| event.decode::<Noted>().unwrap().of).collect()
+    notes
+        .iter()
+        .map(|event| event.decode::<Noted>().expect("what is stored can be read").of)
+        .collect()
 }
 
 /// Every account is what its last event says, and each event follows from the one before it.
@@ -220,12 +235,15 @@ async fn check_told(kairo: &Kairo, log: &[AnyEvent], accounts: &[Account]) {
     for event in log {
         match event.name() {
             "vaults.created" => {
-                let created = event.decode::<kairo::repository::Created<Account>>().unwrap();
+                let created = event
+                    .decode::<kairo::repository::Created<Account>>()
+                    .expect("what is stored can be read");
                 assert!(told.insert(created.id, (created.entity, 1)).is_none());
             }
             "vaults.updated" => {
-                let Updated { id, before, entity, .. } = event.decode().unwrap();
-                let (last, version) = told.get_mut(&id).unwrap();
+                let Updated { id, before, entity, .. } =
+                    event.decode().expect("what is stored can be read");
+                let (last, version) = told.get_mut(&id).expect("what is stored can be read");
                 assert_eq!(*last, before);
                 (*last, *version) = (entity, *version + 1);
             }
@@ -235,7 +253,11 @@ async fn check_told(kairo: &Kairo, log: &[AnyEvent], accounts: &[Account]) {
     for account in accounts {
         let (last, version) = &told[&account.number];
         assert_eq!(last, account);
-        let stored = kairo.repository::<Account>().stored(account.number).await.unwrap();
+        let stored = kairo
+            .repository::<Account>()
+            .stored(account.number)
+            .await
+            .expect("what is stored can be read");
         assert_eq!(stored.version, *version, "each change has its event");
     }
 }
@@ -244,9 +266,14 @@ async fn check_told(kairo: &Kairo, log: &[AnyEvent], accounts: &[Account]) {
 fn check_acknowledged(folder: &Path, moved: &HashSet<Uuid>, accounts: &[Account]) {
     let mut knocks: HashMap<u64, u64> = HashMap::new();
     for line in acknowledged(folder) {
-        match line.split_once(' ').unwrap() {
-            ("moved", id) => assert!(moved.contains(&id.parse().unwrap()), "lost: {id}"),
-            (_, number) => *knocks.entry(number.parse().unwrap()).or_default() += 1,
+        match line.split_once(' ').expect("what is stored can be read") {
+            ("moved", id) => assert!(
+                moved.contains(&id.parse().expect("what is stored can be read")),
+                "lost: {id}"
+            ),
+            (_, number) => {
+                *knocks.entry(number.parse().expect("what is stored can be read")).or_default() += 1
+            }
         }
     }
     for account in accounts {

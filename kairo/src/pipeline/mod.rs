@@ -2,7 +2,7 @@
 //!
 //! A pipeline is an `impl` block whose methods are its stages, or a chain of closures. It runs where it is
 //! called, in the caller's task: nothing of a run is stored but the events that it emits. What must go on
-//! after a crash is a [saga](crate::saga), or a pipeline that runs [on an event](Pipeline).
+//! after a crash is a [saga](mod@crate::saga), or a pipeline that runs [on an event](Pipeline).
 
 mod code;
 mod error;

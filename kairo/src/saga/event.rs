@@ -128,6 +128,7 @@ impl<T: SagaStep> SagaEvent<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: SagaStep> EventSet for SagaEvent<T> {
     const NAMES: &'static [&'static str] = &[
         SagaCompensated::NAME,
@@ -151,6 +152,7 @@ impl<T: SagaStep> EventSet for SagaEvent<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: SagaStep> Receive for SagaEvent<T> {
     const INTAKE: Intake = <Self as EventSet>::INTAKE;
 

@@ -68,7 +68,7 @@ const NO_TRANSACTIONS_OF_OTHERS: &str =
 /// - `a_deleted_stream_is_empty_and_its_versions_go_on`: its events leave the log; the next one gets
 ///   the version behind them, and the stream counts as one without events until then.
 /// - `a_tombstone_is_final`: appends to the stream fail with
-///   [`Error::Tombstone`](crate::Error::Tombstone).
+///   [`Error::Tombstone`].
 /// - `a_tombstone_stops_writers_under_way`: no event of theirs is left.
 /// - `a_deletion_expects_its_version`
 /// - `pruning_keeps_what_somebody_needs`: events that a subscription has not passed, or has parked,
@@ -89,8 +89,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Makes everything in `unit` take effect together, or nothing of it.
     ///
     /// # Errors
-    /// [`Error::Conflict`](crate::Error::Conflict), [`Error::Fenced`](crate::Error::Fenced) and
-    /// [`Error::NotFound`](crate::Error::NotFound) are the unit's own; a unit that shares its
+    /// [`Error::Conflict`], [`Error::Fenced`] and
+    /// [`Error::NotFound`] are the unit's own; a unit that shares its
     /// transaction with others gets exactly its own result.
     fn commit(&self, unit: Unit) -> BoxFuture<'_, Result<Committed>>;
 
@@ -174,7 +174,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// must not wait for another commit to the same store, and should be done soon.
     ///
     /// # Errors
-    /// [`Error::Misuse`](crate::Error::Misuse) in a store without [such
+    /// [`Error::Misuse`] in a store without [such
     /// transactions](Features::transactions).
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Transaction>>> {
         Box::pin(ready(Err(Error::Misuse(NO_TRANSACTIONS))))
@@ -184,7 +184,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// store's database. The unit takes effect when that transaction commits.
     ///
     /// # Errors
-    /// [`Error::Misuse`](crate::Error::Misuse) for any other connection, and in a store whose
+    /// [`Error::Misuse`] for any other connection, and in a store whose
     /// transactions nobody else can begin. What else goes wrong leaves the transaction for its owner
     /// to roll back.
     fn write_within<'a>(
@@ -201,7 +201,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     fn watch(&self) -> watch::Receiver<u64>;
 
     /// Waits for what is being written, then lets go of files and connections. Later calls fail
-    /// with [`Error::Closed`](crate::Error::Closed).
+    /// with [`Error::Closed`].
     fn close(&self) -> BoxFuture<'_, Result>;
 
     /// The store's URL, without secrets.
