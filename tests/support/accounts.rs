@@ -272,7 +272,8 @@ fn check_acknowledged(folder: &Path, moved: &HashSet<Uuid>, accounts: &[Account]
                 "lost: {id}"
             ),
             (_, number) => {
-                *knocks.entry(number.parse().expect("what is stored can be read")).or_default() += 1
+                *knocks.entry(number.parse().expect("what is stored can be read")).or_default() +=
+                    1;
             }
         }
     }
