@@ -23,7 +23,7 @@ struct SumDoubled(u64);
 fn doubling() -> impl Pipeline<Input = u64, Output = String> {
     pipeline("doubling")
         .tells(Tells::Stages)
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .input::<u64>()
         .filter("is-small", |number| *number < 100)
         .map("double", async |number| Ok(number * 2))

@@ -37,7 +37,7 @@ async fn what_a_run_publishes_shares_its_correlation() {
 async fn a_run_is_given_a_correlation_and_notes() {
     on_each_store(async |place| {
         let (kairo, world) = (place.start().await, World::default());
-        let id = Uuid::now_v7();
+        let id = kairo::clock::Clock::system().new_id();
         let run = trading(&kairo, &world).correlation(id).metadata("desk", "7");
         run.execute(trade("rust", 3)).await.unwrap();
         let priced = &logged(&kairo, "trade.priced").await[0];

@@ -49,9 +49,9 @@ async fn what_it_emits_has_the_event_as_its_cause_and_is_in_the_log_once() {
             }
         });
         let _ = handle.await.unwrap();
-        let rung = kairo.publish(BellRung { bell: 7 }).await.unwrap();
-        let id = rung.id();
-        rung.settled().await.unwrap();
+        let sent = kairo.publish(BellRung { bell: 7 }).await.unwrap();
+        let id = sent.id();
+        sent.settled().await.unwrap();
         let heard = logged(&kairo, "bell.heard").await;
         let bells: Vec<_> = heard.iter().map(|it| it.decode::<BellHeard>().unwrap().0).collect();
         assert_eq!(bells, [7, 8]);

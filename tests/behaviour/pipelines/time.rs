@@ -61,7 +61,7 @@ async fn a_run_that_takes_too_long_says_where_it_was() {
         let clock = Clock::manual(midnight());
         let kairo = place.start_with(|bare| bare.clock(clock.clone())).await;
         let slow = kairo.pipeline(Slow { gate: Gate::shut() });
-        let error = passing(&clock, Duration::from_secs(60), slow.execute(1)).await.unwrap_err();
+        let error = passing(&clock, Duration::from_mins(1), slow.execute(1)).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::TimedOut(limit) if limit.as_secs() == 600));
         assert_eq!(error.stage(), Some("wait"));
         kairo.shutdown().await.unwrap();

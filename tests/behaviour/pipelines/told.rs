@@ -14,7 +14,7 @@ async fn a_run_tells_of_its_life_in_a_stream_of_its_own() {
         let run = logged(&kairo, "pipeline.started").await[0].correlation();
         let store = kairo.store();
         let told: Vec<_> = store.stream(format!("pipeline-{run}")).try_collect().await.unwrap();
-        let names: Vec<_> = told.iter().map(|event| event.name()).collect();
+        let names: Vec<_> = told.iter().map(AnyEvent::name).collect();
         let stage = "pipeline.stage.completed";
         assert_eq!(names, ["pipeline.started", stage, stage, stage, stage, "pipeline.completed"]);
         let stages: Vec<_> =

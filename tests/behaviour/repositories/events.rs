@@ -46,12 +46,15 @@ async fn closures_hear_of_changes() {
         let (users, seen) = (kairo.repository::<User>(), Journal::new());
         let note = |what: &'static str| {
             let seen: Journal<(&str, u64)> = seen.clone();
-            move |id| seen.note((what, id))
+            move |id| {
+                seen.note((what, id));
+                std::future::ready(())
+            }
         };
         let (made, changed, gone) = (note("created"), note("updated"), note("deleted"));
-        let made = move |event: Envelope<Created<User>>| std::future::ready(made(event.id));
-        let changed = move |event: Envelope<Updated<User>>| std::future::ready(changed(event.id));
-        let gone = move |event: Envelope<Deleted<User>>| std::future::ready(gone(event.id));
+        let made = move |event: Envelope<Created<User>>| made(event.id);
+        let changed = move |event: Envelope<Updated<User>>| changed(event.id);
+        let gone = move |event: Envelope<Deleted<User>>| gone(event.id);
         users.on_created("made", made).await.unwrap();
         users.on_updated("changed", changed).await.unwrap();
         users.on_deleted("gone", gone).await.unwrap();

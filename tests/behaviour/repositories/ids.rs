@@ -37,7 +37,7 @@ async fn ids_are_texts_or_whole_numbers() {
     assert_eq!(books.get(Isbn("1-2".into())).await.unwrap().isbn, Isbn("1-2".into()));
     assert_eq!(logged(&kairo, "books.created").await[0].stream().as_str(), "books-1-2");
 
-    let (parcels, id) = (kairo.repository::<Parcel>(), Uuid::now_v7());
+    let (parcels, id) = (kairo.repository::<Parcel>(), kairo::clock::Clock::system().new_id());
     parcels.create(Parcel { id, weight: 3 }).await.unwrap();
     assert_eq!(parcels.get(&id).await.unwrap().weight, 3);
     let stream = format!("parcels-{id}");
