@@ -35,6 +35,12 @@ impl Place {
         &self.url
     }
 
+    /// Whether what happens here waits for no disk.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.url == "memory:"
+    }
+
     /// A bus here, with every handler that is linked or named.
     pub fn linked(&self) -> Builder {
         Kairo::builder().store(&self.url)

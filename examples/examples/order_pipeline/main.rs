@@ -29,7 +29,7 @@ impl Others {
 async fn fulfil(paid: &OrderPaymentProcessed, others: State<Others>) {
     let order = &paid.0;
     others.tell(if order.status == Status::Processing {
-        format!("fulfilling order {}", order.order_id.as_u128())
+        format!("fulfilling order {}", order.id.as_u128())
     } else {
         format!("telling customer {} that the payment failed", order.user_id.as_u128())
     });
@@ -52,8 +52,8 @@ impl Shipping {
 }
 
 const fn an_order(number: u128, cents: u64) -> Order {
-    let (order_id, user_id) = (Uuid::from_u128(number), Uuid::from_u128(123));
-    Order { order_id, user_id, cents, status: Status::Pending }
+    let (id, user_id) = (Uuid::from_u128(number), Uuid::from_u128(123));
+    Order { id, user_id, cents, status: Status::Pending }
 }
 
 #[tokio::main]

@@ -15,7 +15,7 @@ pub enum Status {
 #[derive(Validate)]
 pub struct Order {
     #[garde(skip)]
-    pub order_id: Uuid,
+    pub id: Uuid,
     #[garde(skip)]
     pub user_id: Uuid,
     #[garde(range(min = 1))]

@@ -89,9 +89,9 @@ impl OrderProcessing {
     ) -> PaidOrder {
         let paid = order.final_cents <= payments.max_cents;
         println!("  paid: {paid}, under a key of {}", key.place());
-        let Order { order_id, user_id, .. } = order.order.order;
+        let Order { id, user_id, .. } = order.order.order;
         PaidOrder {
-            order_id,
+            order_id: id,
             user_id,
             cents: order.final_cents,
             payment_id: "payment-1".into(),

@@ -150,14 +150,20 @@ pub(crate) fn check_claims_hold(
     unit: &Unit,
     mut holds: impl FnMut(&str, u64) -> Result<bool>,
 ) -> Result {
-    let of_progress = unit.progress.iter().map(|it| (&it.subscription, it.epoch));
-    let of_marks = unit.marks.iter().filter_map(|it| Some((&it.key.subscription, it.epoch?)));
-    for (subscription, epoch) in of_progress.chain(of_marks) {
+    for (subscription, epoch) in claims_of(unit) {
         if !holds(subscription, epoch)? {
-            return Err(Error::Fenced { subscription: subscription.clone() });
+            return Err(Error::Fenced { subscription: subscription.to_owned() });
         }
     }
     Ok(())
+}
+
+/// The claims that a unit comes from: subscriptions and epochs.
+pub(crate) fn claims_of(unit: &Unit) -> impl Iterator<Item = (&str, u64)> {
+    let of_progress = unit.progress.iter().map(|it| (it.subscription.as_str(), it.epoch));
+    let of_marks =
+        unit.marks.iter().filter_map(|it| Some((it.key.subscription.as_str(), it.epoch?)));
+    of_progress.chain(of_marks)
 }
 
 /// Checks that nothing has been handled already, in this unit either.

@@ -183,6 +183,7 @@ macro_rules! __laws {
                 an_event_is_marked_once
                 a_mark_and_its_effects_take_effect_together
                 a_mark_of_an_old_claim_is_fenced
+                a_mark_and_a_letter_change_together
                 marks_follow_a_renamed_subscription
             }
         }

@@ -2,7 +2,7 @@
 
 use super::case::{Case, later};
 use crate::{
-    delivery::{Mark, MarkKey},
+    delivery::{LetterChange, Mark, MarkKey},
     error::{Error, Result},
     store::{Append, Position, Unit, Version},
 };
@@ -72,6 +72,31 @@ pub async fn a_mark_of_an_old_claim_is_fenced(case: Case) -> Result {
     assert_eq!(case.version_of("one").await?, 0);
     case.store.commit(of_mark(&case, &Mark { epoch: Some(new.epoch), ..late.clone() })).await?;
     assert!(case.store.is_marked(&late.key).await?);
+    Ok(())
+}
+
+/// As when a letter is handled again: the claim comes first, then the mark, then the letter.
+pub async fn a_mark_and_a_letter_change_together(case: Case) -> Result {
+    let letter = case.letter("mail", 1);
+    let old = case.bury("mail", vec![letter.clone()]).await?;
+    let claimed = case.claim("mail").await?;
+    let marked = |epoch| Mark { epoch: Some(epoch), ..case.mark("mail") };
+    let unit = |mark: &Mark, id| Unit {
+        letters: vec![LetterChange::Remove { id }],
+        ..of_mark(&case, mark)
+    };
+    let (mark, missing) = (marked(claimed.epoch), case.new_id());
+    let late = case.store.commit(unit(&marked(old.epoch), missing)).await;
+    assert!(matches!(late, Err(Error::Fenced { .. })), "{late:?}");
+    let nothing = case.store.commit(unit(&mark, missing)).await;
+    assert!(matches!(nothing, Err(Error::NotFound { .. })), "{nothing:?}");
+    assert!(!case.store.is_marked(&mark.key).await?);
+    case.store.commit(unit(&mark, letter.id)).await?;
+    assert!(
+        case.store.is_marked(&mark.key).await? && case.store.letter(letter.id).await?.is_none()
+    );
+    assert!(is_handled(&case.store.commit(unit(&mark, missing)).await, &mark));
+    assert_eq!(case.version_of("one").await?, 1);
     Ok(())
 }
 

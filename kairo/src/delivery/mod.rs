@@ -59,6 +59,7 @@ use crate::{
 ///   [`Error::AlreadyHandled`](crate::Error::AlreadyHandled), and nothing of its unit takes effect.
 /// - `a_mark_and_its_effects_take_effect_together`
 /// - `a_mark_of_an_old_claim_is_fenced`
+/// - `a_mark_and_a_letter_change_together`: the claim is checked first, then the mark, then the letter.
 /// - `old_marks_are_pruned_below_the_low_water`: what a subscription may still read again stays marked.
 /// - `marks_follow_a_renamed_subscription`, and go with one that is removed.
 ///

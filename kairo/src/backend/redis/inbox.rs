@@ -39,7 +39,7 @@ impl RedisStore {
 }
 
 /// The event of a mark, in a generation of its subscription.
-fn event_of(key: &MarkKey) -> String {
+pub(super) fn event_of(key: &MarkKey) -> String {
     format!("{}:{}", key.generation, key.event.simple())
 }
 

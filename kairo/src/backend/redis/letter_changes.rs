@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::{
     RedisStore,
     commit::WRITING,
+    inbox::event_of,
     letters::{pack_letter, unpack_letter},
     rows::{Read, bytes_if_any, list},
     scripts,
 };
 use crate::{
-    backend::plan::{check_claims_hold, plan_letters},
+    backend::plan::{check_claims_hold, check_marks, claims_of, plan_letters},
     delivery::{DeadLetter, LetterChange},
     error::Result,
     store::Unit,
@@ -34,8 +35,8 @@ pub(super) struct LetterPlan {
 
 /// What the plan of a unit needs to know.
 struct Seen {
-    /// Whether the claim of each progress holds.
-    claims: Vec<bool>,
+    /// Whether each claim that the unit comes from holds, and then whether each of its marks is set.
+    facts: Vec<bool>,
     /// The ids of all letters that the unit names, sorted.
     ids: Vec<Uuid>,
     /// Their values.
@@ -61,8 +62,9 @@ impl RedisStore {
             return Ok(Vec::new());
         }
         let seen = self.look_at_letters(unit, ids).await?;
-        let mut claims = seen.claims.iter();
-        check_claims_hold(unit, |_, _| Ok(claims.next() == Some(&true)))?;
+        let mut facts = seen.facts.iter();
+        check_claims_hold(unit, |_, _| Ok(facts.next() == Some(&true)))?;
+        check_marks(unit, |_| Ok(facts.next() == Some(&true)))?;
         let planned = plan_letters(unit, |id| -> Result<Option<DeadLetter>> {
             let letter = seen.value(id).map(|value| unpack_letter(id, value));
             self.understood(letter.transpose())
@@ -76,11 +78,16 @@ impl RedisStore {
     }
 
     async fn look_at_letters(&self, unit: &Unit, ids: Vec<Uuid>) -> Result<Seen> {
+        let claims: Vec<_> = claims_of(unit).collect();
         let found = self
             .read(&scripts::PLANNED, |command| {
-                command.arg(unit.progress.len());
-                for progress in &unit.progress {
-                    command.arg(&progress.subscription).arg(progress.epoch);
+                command.arg(claims.len());
+                for (subscription, epoch) in &claims {
+                    command.arg(subscription).arg(epoch);
+                }
+                command.arg(unit.marks.len());
+                for mark in &unit.marks {
+                    command.arg(&mark.key.subscription).arg(event_of(&mark.key));
                 }
                 command.arg(ids.len());
                 for id in &ids {
@@ -90,13 +97,13 @@ impl RedisStore {
             .await?;
         let found = list(found)
             .and_then(|found| found.into_iter().map(bytes_if_any).collect::<Read<Vec<_>>>());
-        let mut claims = self.understood(found)?;
-        if claims.len() != unit.progress.len() + ids.len() {
+        let (mut found, facts) = (self.understood(found)?, claims.len() + unit.marks.len());
+        if found.len() != facts + ids.len() {
             return Err(self.link.failing.of(WRITING, "the answer is not one of the script's"));
         }
-        let letters = claims.split_off(unit.progress.len());
-        let claims = claims.iter().map(|holds| holds.as_deref() == Some(b"1")).collect();
-        Ok(Seen { claims, ids, letters })
+        let letters = found.split_off(facts);
+        let facts = found.iter().map(|fact| fact.as_deref() == Some(b"1")).collect();
+        Ok(Seen { facts, ids, letters })
     }
 }
 

@@ -1,6 +1,6 @@
 -- Deletes old marks of events that their subscriptions have passed, the oldest of each first. One that
 -- is still needed is passed over.
-local before, limit = take_count(), take_count()
+local before, limit = take(), take_count()
 local PAGE = 256
 
 local function low_water_of(name)
