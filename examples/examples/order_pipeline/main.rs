@@ -29,7 +29,7 @@ impl Others {
 async fn fulfil(paid: &OrderPaymentProcessed, others: State<Others>) {
     let order = &paid.0;
     others.tell(if order.status == Status::Processing {
-        format!("fulfilling order {}", order.id.as_u128())
+        format!("fulfilling order {}", order.order_id.as_u128())
     } else {
         format!("telling customer {} that the payment failed", order.user_id.as_u128())
     });

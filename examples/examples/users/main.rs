@@ -35,7 +35,7 @@ async fn changes_are_followed(users: &Repository<User>, services: &Services) -> 
             println!("  user created: {}", event.entity.name);
             services.index_user(&event.entity);
             services.add_to_welcome_list(&event.entity.email);
-            services.done()
+            services.done();
         }
     };
     users.on_created("follow-created", created).await?;
@@ -47,7 +47,7 @@ async fn changes_are_followed(users: &Repository<User>, services: &Services) -> 
             println!("  user updated: {} ({})", event.id, event.changes.join(", "));
             services.index_user(&event.entity);
             services.invalidate(&format!("user:{}", event.id));
-            services.done()
+            services.done();
         }
     };
     users.on_updated("follow-updated", updated).await?;
@@ -60,7 +60,7 @@ async fn changes_are_followed(users: &Repository<User>, services: &Services) -> 
             services.remove_user(&event.id);
             services.delete_profile(&event.id);
             services.delete_preferences(&event.id);
-            services.done()
+            services.done();
         }
     };
     users.on_deleted("follow-deleted", deleted).await?;

@@ -1,8 +1,6 @@
 //! What follows changes of users: a search index, marketing lists, caches. They are stand-ins that
 //! print what they are asked to do.
 
-use std::convert::Infallible;
-
 use tokio::sync::mpsc;
 
 use crate::user::User;
@@ -44,11 +42,10 @@ impl Services {
         println!("  notifications: {id} is gone");
     }
 
-    /// What a handler returns when all went well.
-    pub fn done(&self) -> Result<(), Infallible> {
+    /// The last that a handler does.
+    pub fn done(&self) {
         // Nobody listens any more when the example ends.
         let _ = self.bell.send(());
-        Ok(())
     }
 }
 
